@@ -1,0 +1,128 @@
+//! The commit: files and heads in one snapshot, on the snapshot the heads were read from or not at all.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use iceberg::table::Table;
+use iceberg::transaction::{ApplyTransactionAction, Transaction};
+use uuid::Uuid;
+
+use crate::core::heads::{Advance, HeadSet};
+use crate::error::{CommitError, LakeError};
+use crate::guarded::{HeadChecked, Progress};
+use crate::table::{LakeTable, SUMMARY_COMMIT_ID, SUMMARY_HEADS, TableHeads, commit_id_of, history};
+use crate::writer::WrittenFile;
+
+/// What is to be committed. It stays the same over all attempts of one commit.
+#[derive(Debug, Clone)]
+pub struct CommitRequest {
+    /// The heads the rows were gathered on, as [`LakeTable::heads`] gave them.
+    pub base: TableHeads,
+    /// Chosen by the writer, new for every commit: by this it recognises its own after an unknown outcome.
+    pub commit_id: Uuid,
+    /// The moves of the heads; partitions not named keep theirs.
+    pub advances: Vec<Advance>,
+    /// The files; none is fine, and moves the heads only.
+    pub files: Vec<WrittenFile>,
+}
+
+/// A commit that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// Commit time, microseconds since 1970-01-01.
+    pub at_micros: i64,
+    /// The heads the table has now; the base of the next commit.
+    pub heads: TableHeads,
+    /// Snapshot of the commit.
+    pub snapshot_id: i64,
+}
+
+impl LakeTable {
+    /// Adds the files and moves the heads, in one snapshot on top of `request.base.snapshot_id`.
+    ///
+    /// Succeeds as well when an earlier attempt of the same request turns out to have succeeded.
+    ///
+    /// # Errors
+    /// [`CommitError::Stale`] when the table has moved on: read the heads again and begin anew. [`CommitError::Unknown`]
+    /// and [`CommitError::NotSent`] when the same request should be made again. [`CommitError::Refused`] for a request
+    /// that contradicts its own base.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the outcome unknown: read the heads before anything else.
+    pub async fn commit(&self, request: &CommitRequest) -> Result<Committed, CommitError> {
+        let heads = request.base.heads.advance(&request.advances)?;
+        let base = self.reload().await.map_err(CommitError::NotSent)?;
+        if base.metadata().current_snapshot_id() != request.base.snapshot_id {
+            return self.settle(&base, request, heads);
+        }
+        let guard = HeadChecked::new(Arc::clone(&self.catalog), request.base.snapshot_id);
+        match append(&base, request, &heads, &guard).await {
+            Ok(table) => self.settle(&table, request, heads),
+            Err(error) => self.resolve(&guard, request, heads, error).await,
+        }
+    }
+
+    /// Finds out what an error means by looking at the table.
+    async fn resolve(
+        &self,
+        guard: &HeadChecked,
+        request: &CommitRequest,
+        heads: HeadSet,
+        error: iceberg::Error,
+    ) -> Result<Committed, CommitError> {
+        let error = LakeError::iceberg("commit to the table")(error);
+        if guard.progress() == Progress::NotSent {
+            return Err(CommitError::NotSent(error));
+        }
+        let Ok(current) = self.reload().await else { return Err(CommitError::Unknown(error)) };
+        let moved = current.metadata().current_snapshot_id() != request.base.snapshot_id;
+        if moved || guard.progress() == Progress::Refused {
+            return self.settle(&current, request, heads);
+        }
+        // It may still be on its way to the catalog; if it arrives later, the next attempt is refused and finds it.
+        Err(CommitError::Unknown(error))
+    }
+
+    /// Looks for our commit among the snapshots since the base.
+    fn settle(&self, table: &Table, request: &CommitRequest, heads: HeadSet) -> Result<Committed, CommitError> {
+        let base = request.base.snapshot_id;
+        let ours = history(table.metadata())
+            .take_while(|snapshot| Some(snapshot.snapshot_id()) != base)
+            .find(|snapshot| commit_id_of(snapshot) == Some(request.commit_id));
+        let current = table.metadata().current_snapshot_id();
+        match ours {
+            Some(snapshot) if Some(snapshot.snapshot_id()) == current => Ok(Committed {
+                at_micros: snapshot.timestamp_ms() * 1000,
+                snapshot_id: snapshot.snapshot_id(),
+                heads: TableHeads { snapshot_id: current, commit_id: Some(request.commit_id), heads },
+            }),
+            // Ours is done, and somebody went on from there: what the heads are now only the table knows.
+            Some(snapshot) => Ok(Committed {
+                at_micros: snapshot.timestamp_ms() * 1000,
+                snapshot_id: snapshot.snapshot_id(),
+                heads: self.heads_of(table.metadata()).map_err(CommitError::Unknown)?,
+            }),
+            None => Err(CommitError::Stale { expected: base, current }),
+        }
+    }
+}
+
+async fn append(
+    base: &Table,
+    request: &CommitRequest,
+    heads: &HeadSet,
+    guard: &HeadChecked,
+) -> iceberg::Result<Table> {
+    let summary = HashMap::from([
+        (SUMMARY_HEADS.to_owned(), heads.to_summary()),
+        (SUMMARY_COMMIT_ID.to_owned(), request.commit_id.to_string()),
+    ]);
+    let transaction = Transaction::new(base);
+    let action = transaction
+        .fast_append()
+        // Names of files are unique by construction; the check would read every manifest of the table.
+        .with_check_duplicate(false)
+        .add_data_files(request.files.iter().map(|file| file.data_file().clone()))
+        .set_snapshot_properties(summary);
+    action.apply(transaction)?.commit(guard).await
+}

@@ -1,0 +1,7 @@
+//! The decisions of this crate. Nothing in here performs IO, is async or reads a clock.
+
+pub mod heads;
+pub mod partition;
+
+#[cfg(test)]
+mod heads_tests;

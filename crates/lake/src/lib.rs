@@ -1,0 +1,33 @@
+//! The only user of iceberg and of S3: tables, commits that carry offsets, scans of added files.
+//!
+//! What it guarantees: a commit adds its files and moves the heads of its source partitions in one Iceberg snapshot, and
+//! it is refused unless the table still stands where the caller read the heads. Two writers that start from the same
+//! snapshot can therefore never both succeed, whoever of them is a zombie. See [`LakeTable::commit`].
+//!
+//! What it does not do: it consumes nothing, it decides nothing about rows, it never lists a bucket, and it removes no
+//! objects: files that were uploaded but not committed are invisible to readers and remain until somebody cleans up.
+
+mod catalog;
+mod commit;
+mod config;
+pub mod core;
+mod error;
+mod guarded;
+mod lake;
+mod probe;
+mod scan;
+mod table;
+pub mod tables;
+mod writer;
+
+pub use crate::commit::{CommitRequest, Committed};
+pub use crate::config::{CatalogConfig, CatalogKind, LakeConfig, S3Config, Secret};
+pub use crate::core::heads::{Advance, AdvanceError, Head, HeadKey, HeadSet, TopicReplaced, Verdict};
+pub use crate::core::partition::{PartitionValue, day_of_micros, tenant_bucket};
+pub use crate::error::{CommitError, LakeError};
+pub use crate::lake::Lake;
+pub use crate::probe::{ProbeError, ProbeReport};
+pub use crate::scan::{LakeFile, RecordBatchStream, SnapshotFiles};
+pub use crate::table::{LakeTable, TableHeads};
+pub use crate::tables::{Column, ColumnType, Partitioning, TableSpec};
+pub use crate::writer::{FileWriter, WrittenFile};

@@ -1,0 +1,1 @@
+"""The local stack: real components on the loopback address, without containers."""

@@ -1,0 +1,17 @@
+"""The components of a stack, in the order people read them."""
+
+from __future__ import annotations
+
+from ..layout import Stack
+from .base import Component
+from .dynamodb import DynamoDb
+from .kafka import Kafka
+from .object_store import ObjectStore
+from .postgres import Postgres
+from .registry import Registry
+
+__all__ = ["Component", "all_of"]
+
+
+def all_of(stack: Stack) -> list[Component]:
+    return [component(stack) for component in (Kafka, Registry, ObjectStore, Postgres, DynamoDb)]

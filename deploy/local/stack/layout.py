@@ -1,0 +1,70 @@
+"""Where one stack lives: its name, its folders and its ports."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import StackError
+
+HOST = "127.0.0.1"
+DEFAULT_NAME = "demo"
+DEFAULT_PORT_BASES = {"demo": 29000, "dev": 31000, "test": 39000}
+# The highest offset in use is that of the S3 emulator's admin gRPC port, 10000 above its neighbours.
+HIGHEST_PORT_BASE = 65535 - 10000 - 100
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+HOME = CHECKOUT / ".local"
+CONFIG = Path(__file__).resolve().parents[1] / "config"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One named set of components with its own data, logs and ports."""
+
+    name: str
+    port_base: int
+
+    @property
+    def folder(self) -> Path:
+        """Everything this stack writes."""
+        return HOME / "stacks" / self.name
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    @property
+    def pids(self) -> Path:
+        return self.folder / "pids"
+
+    @property
+    def env_file(self) -> Path:
+        return self.folder / "stack.env"
+
+    def port(self, offset: int) -> int:
+        return self.port_base + offset
+
+    def url(self, offset: int, path: str = "") -> str:
+        return f"http://{HOST}:{self.port(offset)}{path}"
+
+
+def from_environment() -> Stack:
+    """The stack that METERWAY_STACK and METERWAY_PORT_BASE name."""
+    name = os.environ.get("METERWAY_STACK") or DEFAULT_NAME
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
+        raise StackError(f"METERWAY_STACK={name!r} is not a stack name: use lower-case letters, digits and '-'.")
+    return Stack(name, _port_base(name))
+
+
+def _port_base(name: str) -> int:
+    given = os.environ.get("METERWAY_PORT_BASE")
+    if not given:
+        if name not in DEFAULT_PORT_BASES:
+            raise StackError(f"Stack {name!r} has no default ports: set METERWAY_PORT_BASE, for example 33000.")
+        return DEFAULT_PORT_BASES[name]
+    if not given.isdecimal() or not 1024 <= int(given) <= HIGHEST_PORT_BASE:
+        raise StackError(f"METERWAY_PORT_BASE={given!r} must be a number from 1024 to {HIGHEST_PORT_BASE}.")
+    return int(given)
