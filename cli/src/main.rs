@@ -1,1 +1,7 @@
-fn main() {}
+//! The `meterway` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    meterway_cli::main()
+}

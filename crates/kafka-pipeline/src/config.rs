@@ -8,8 +8,31 @@ use std::fmt;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
+
+/// Why a client could not be made. Not about the cluster, which is reached in the background.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CreateError {
+    /// The settings contradict themselves, or librdkafka refuses one of them.
+    #[error("kafka settings: {0}")]
+    Config(String),
+    /// librdkafka could not create the client.
+    #[error("create kafka client")]
+    Client(#[source] KafkaError),
+}
+
+impl From<KafkaError> for CreateError {
+    fn from(error: KafkaError) -> Self {
+        match error {
+            KafkaError::ClientConfig(_, problem, key, value) => {
+                Self::Config(format!("{key} = {:?}: {problem}", visible(&key, &value)))
+            }
+            other => Self::Client(other),
+        }
+    }
+}
 
 /// How to reach the cluster.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +55,8 @@ fn default_client_id() -> String {
 
 impl fmt::Debug for KafkaConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let properties: BTreeMap<_, _> = self.properties.iter().map(|(key, value)| (key, visible(key, value))).collect();
+        let properties: BTreeMap<_, _> =
+            self.properties.iter().map(|(key, value)| (key, visible(key, value))).collect();
         f.debug_struct("KafkaConfig")
             .field("bootstrap_servers", &self.bootstrap_servers)
             .field("client_id", &self.client_id)
@@ -58,11 +82,6 @@ impl KafkaConfig {
             .set("client.id", &self.client_id)
             .set_log_level(RDKafkaLogLevel::Warning);
         config
-    }
-
-    /// Whether connections are plain TCP without authentication.
-    pub(crate) fn is_plaintext(&self) -> bool {
-        self.properties.get("security.protocol").is_none_or(|protocol| protocol.eq_ignore_ascii_case("plaintext"))
     }
 }
 
@@ -143,7 +162,6 @@ mod tests {
         config.properties.insert("bootstrap.servers".into(), "other:1".into());
         assert_eq!(config.client().get("bootstrap.servers"), Some("b:9092"));
         assert_eq!(config.client().get("sasl.password"), Some("hush"));
-        assert!(!config.is_plaintext() && KafkaConfig::new("b", "c").is_plaintext());
     }
 
     #[test]

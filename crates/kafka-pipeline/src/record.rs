@@ -368,7 +368,8 @@ mod tests {
 
     #[test]
     fn last_header_of_a_name_wins() {
-        let header = |key: &str, value: Option<&'static [u8]>| Header { key: key.into(), value: value.map(Bytes::from_static) };
+        let header =
+            |key: &str, value: Option<&'static [u8]>| Header { key: key.into(), value: value.map(Bytes::from_static) };
         let mut builder = RecordBlockBuilder::new("t", 0);
         builder.push(0, 0, None, None, &[header("a", Some(b"1")), header("b", None), header("a", Some(b"2"))]);
         let block = builder.build();

@@ -17,6 +17,10 @@ use crate::error::LakeError;
 /// Connections to the SQL catalog per process. Commits of a few tables take turns easily; the library's default is 10.
 const SQL_POOL_CONNECTIONS: &str = "4";
 
+/// The library creates its tables with `CREATE TABLE IF NOT EXISTS`, which fails when two processes do so at once; the
+/// loser succeeds when it tries again.
+const SQL_CONNECT_ATTEMPTS: u32 = 3;
+
 /// Opens the catalog.
 ///
 /// # Errors
@@ -56,13 +60,19 @@ fn properties(catalog: &CatalogConfig, s3: &S3Config) -> HashMap<String, String>
 async fn sql(config: &CatalogConfig, mut properties: HashMap<String, String>) -> Result<Arc<dyn Catalog>, LakeError> {
     properties.insert(SQL_CATALOG_PROP_URI.to_owned(), config.uri.expose().to_owned());
     properties.insert(SQL_CATALOG_PROP_WAREHOUSE.to_owned(), config.warehouse.trim_end_matches('/').to_owned());
-    let catalog = SqlCatalogBuilder::default()
-        .sql_bind_style(SqlBindStyle::DollarNumeric)
-        .with_storage_factory(storage())
-        .load(config.name.clone(), properties)
-        .await
-        .map_err(LakeError::iceberg("connect to the SQL catalog"))?;
-    Ok(Arc::new(catalog))
+    let mut attempt = 1;
+    loop {
+        let connected = SqlCatalogBuilder::default()
+            .sql_bind_style(SqlBindStyle::DollarNumeric)
+            .with_storage_factory(storage())
+            .load(config.name.clone(), properties.clone())
+            .await;
+        match connected {
+            Ok(catalog) => return Ok(Arc::new(catalog)),
+            Err(_) if attempt < SQL_CONNECT_ATTEMPTS => attempt += 1,
+            Err(error) => return Err(LakeError::iceberg("connect to the SQL catalog")(error)),
+        }
+    }
 }
 
 async fn rest(config: &CatalogConfig, mut properties: HashMap<String, String>) -> Result<Arc<dyn Catalog>, LakeError> {

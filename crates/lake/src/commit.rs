@@ -107,12 +107,7 @@ impl LakeTable {
     }
 }
 
-async fn append(
-    base: &Table,
-    request: &CommitRequest,
-    heads: &HeadSet,
-    guard: &HeadChecked,
-) -> iceberg::Result<Table> {
+async fn append(base: &Table, request: &CommitRequest, heads: &HeadSet, guard: &HeadChecked) -> iceberg::Result<Table> {
     let summary = HashMap::from([
         (SUMMARY_HEADS.to_owned(), heads.to_summary()),
         (SUMMARY_COMMIT_ID.to_owned(), request.commit_id.to_string()),

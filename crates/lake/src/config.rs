@@ -116,7 +116,8 @@ impl LakeConfig {
             problems.push(("catalog.kind", "this build has no Glue catalog (cargo feature glue)".to_owned()));
         }
         if self.s3.access_key.expose().is_empty() != self.s3.secret_key.expose().is_empty() {
-            problems.push(("s3.secret_key", "access_key and secret_key must both be given or both be empty".to_owned()));
+            problems
+                .push(("s3.secret_key", "access_key and secret_key must both be given or both be empty".to_owned()));
         }
         problems
     }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use iceberg::{Catalog, NamespaceIdent, TableCreation, TableIdent};
 
+use crate::catalog;
 use crate::config::LakeConfig;
 use crate::error::LakeError;
 use crate::probe::{self, ProbeError, ProbeReport};
 use crate::table::LakeTable;
 use crate::tables::TableSpec;
-use crate::catalog;
 
 /// A connected lake. Cheap to clone.
 #[derive(Debug, Clone)]

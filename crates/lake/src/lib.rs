@@ -9,6 +9,8 @@
 
 mod catalog;
 mod commit;
+#[cfg(test)]
+mod commit_tests;
 mod config;
 pub mod core;
 mod error;

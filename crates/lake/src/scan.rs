@@ -113,8 +113,7 @@ async fn added_files(table: &Table, snapshot: &SnapshotRef) -> Result<Vec<LakeFi
         table.manifest_list_reader(snapshot).load().await.map_err(LakeError::iceberg("read a manifest list"))?;
     let mut files = Vec::new();
     for manifest in manifests.entries().iter().filter(|entry| entry.added_snapshot_id == snapshot.snapshot_id()) {
-        let manifest =
-            manifest.load_manifest(table.file_io()).await.map_err(LakeError::iceberg("read a manifest"))?;
+        let manifest = manifest.load_manifest(table.file_io()).await.map_err(LakeError::iceberg("read a manifest"))?;
         let added = manifest.entries().iter().filter(|entry| entry.status() == ManifestStatus::Added);
         files.extend(added.map(|entry| LakeFile {
             path: entry.file_path().to_owned(),

@@ -226,12 +226,7 @@ pub fn readings() -> TableSpec {
 /// `rejected`: one row per rejection; its source coordinates point at the row of `landing` with the bytes.
 /// `reading_index` is the position in the raw message, or -1 for the whole message.
 pub fn rejected() -> TableSpec {
-    TableSpec {
-        name: "rejected",
-        columns: REJECTED,
-        partitioning: Partitioning::Day("validated_at"),
-        sorted_by: &[],
-    }
+    TableSpec { name: "rejected", columns: REJECTED, partitioning: Partitioning::Day("validated_at"), sorted_by: &[] }
 }
 
 /// `landing`: every raw message as it was, with its coordinates and Kafka's timestamp.

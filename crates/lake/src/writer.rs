@@ -1,5 +1,7 @@
 //! Parquet files of a table, each holding rows of one partition value.
 
+use std::sync::Arc;
+
 use arrow::record_batch::RecordBatch;
 use iceberg::arrow::FieldMatchMode;
 use iceberg::spec::{DataFile, DataFileFormat, Literal, PartitionKey, Struct};
@@ -77,12 +79,12 @@ impl LakeTable {
         let metadata = self.opened.metadata();
         let key = PartitionKey::new(
             metadata.default_partition_spec().as_ref().clone(),
-            metadata.current_schema().clone(),
+            Arc::clone(metadata.current_schema()),
             partition_struct(partition),
         );
         let parquet = ParquetWriterBuilder::new_with_match_mode(
             writer_properties(&self.spec),
-            metadata.current_schema().clone(),
+            Arc::clone(metadata.current_schema()),
             FieldMatchMode::Name,
         );
         let files = RollingFileWriterBuilder::new(
@@ -93,10 +95,8 @@ impl LakeTable {
             // Version 7, so that names sort by time, which helps whoever looks for orphans.
             DefaultFileNameGenerator::new(Uuid::now_v7().to_string(), None, DataFileFormat::Parquet),
         );
-        let inner = DataFileWriterBuilder::new(files)
-            .build(Some(key))
-            .await
-            .map_err(LakeError::iceberg("open a file"))?;
+        let inner =
+            DataFileWriterBuilder::new(files).build(Some(key)).await.map_err(LakeError::iceberg("open a file"))?;
         Ok(FileWriter { inner, rows: 0 })
     }
 }

@@ -48,6 +48,10 @@ addresses! {
     s3_access_key = "S3_ACCESS_KEY";
     /// Secret key of the S3 API.
     s3_secret_key = "S3_SECRET_KEY";
+    /// Access key of the S3 API that may read only.
+    s3_reader_access_key = "S3_READER_ACCESS_KEY";
+    /// Secret key of the S3 API that may read only.
+    s3_reader_secret_key = "S3_READER_SECRET_KEY";
     /// Address of the DynamoDB API.
     dynamodb_endpoint = "DYNAMODB_ENDPOINT";
     /// Region for the AWS clients.
@@ -56,6 +60,8 @@ addresses! {
     aws_access_key_id = "AWS_ACCESS_KEY_ID";
     /// Secret key for the AWS clients.
     aws_secret_access_key = "AWS_SECRET_ACCESS_KEY";
+    /// Postgres URL of a superuser, for tests that need a database of their own.
+    postgres_admin_url = "POSTGRES_ADMIN_URL";
     /// Postgres URL of metadata's database as the owner of its tables.
     metadata_owner_url = "METADATA_OWNER_URL";
     /// Postgres URL of metadata's database as the role the service runs as.

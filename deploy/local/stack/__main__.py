@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from . import commands, layout
@@ -28,12 +29,16 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\ninterrupted; `stack.sh down` ends what was started", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # `stack.sh logs | head`: whoever read the output has seen enough, and the last flush must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="stack.sh",
-        description="The stack is chosen by METERWAY_STACK (demo, dev, test or your own), its ports by METERWAY_PORT_BASE.",
+        description="METERWAY_STACK names the stack (demo, dev, test or your own), METERWAY_PORT_BASE its ports.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="\n".join(f"  {name:<8}{text}" for name, (_, text) in _COMMANDS.items()),
     )

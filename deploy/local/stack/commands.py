@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from . import ports
 from .components import Component, all_of
 from .errors import StackError
-from .layout import Stack
+from .layout import Stack, recorded_port_base
 
 _FREE_DISK_BYTES = 2 << 30
 _START_LIMIT_S = 120
@@ -31,6 +31,8 @@ def up(stack: Stack, _component: str | None) -> int:
             _remove(stack)
         components = all_of(stack)
         missing = [component for component in components if component.daemon.pid() is None]
+        if len(missing) < len(components):
+            _check_same_ports(stack)
         _check_disk(stack)
         _check_ports(missing)
         _write_env(stack, components)
@@ -65,7 +67,7 @@ def status(stack: Stack, _component: str | None) -> int:
     with ThreadPoolExecutor(len(components)) as pool:
         states = list(pool.map(_state, components))
     print(f"stack {stack.name}, ports from {stack.port_base}")
-    for component, state in zip(components, states):
+    for component, state in zip(components, states, strict=True):
         pid, memory = component.daemon.pid() or "-", component.daemon.resident_mib()
         print(f"  {component.name:<9} {state:<14} pid {pid:<8} {memory:>4} MiB  {component.address}")
     return 0 if all(state == "ready" for state in states) else 1
@@ -126,7 +128,9 @@ def _await_answer(component: Component) -> None:
             raise StackError(f"ended by itself; the last lines of {component.daemon.log}:\n{_tail(component)}")
         if time.monotonic() > deadline:
             _end([component])
-            raise StackError(f"no good answer within {_START_LIMIT_S} s ({problem}); see {component.daemon.log}:\n{_tail(component)}")
+            raise StackError(
+                f"no good answer within {_START_LIMIT_S} s ({problem}); see {component.daemon.log}:\n{_tail(component)}"
+            )
         time.sleep(0.1)
 
 
@@ -186,11 +190,22 @@ def _check_disk(stack: Stack) -> None:
         )
 
 
+def _check_same_ports(stack: Stack) -> None:
+    running = recorded_port_base(stack.name)
+    if running != stack.port_base:
+        raise StackError(
+            f"Stack {stack.name} runs with ports from {running}: `stack.sh down` before moving it to {stack.port_base}."
+        )
+
+
 def _check_ports(components: list[Component]) -> None:
     taken = ports.busy([port for component in components for port in component.ports])
-    if taken:
-        lines = "\n".join(f"  {port}: {holder}" for port, holder in taken.items())
-        raise StackError(f"These ports are in use:\n{lines}\nEnd those processes, or set METERWAY_PORT_BASE to another range.")
+    if not taken:
+        return
+    lines = "\n".join(f"  {' '.join(map(str, held))}: {holder}" for holder, held in taken.items())
+    raise StackError(
+        f"These ports are in use:\n{lines}\nEnd those processes, or set METERWAY_PORT_BASE to another range."
+    )
 
 
 @contextmanager

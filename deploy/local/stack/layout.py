@@ -56,15 +56,30 @@ def from_environment() -> Stack:
     name = os.environ.get("METERWAY_STACK") or DEFAULT_NAME
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
         raise StackError(f"METERWAY_STACK={name!r} is not a stack name: use lower-case letters, digits and '-'.")
-    return Stack(name, _port_base(name))
+    return Stack(name, _wanted_port_base(name) or recorded_port_base(name) or _default_port_base(name))
 
 
-def _port_base(name: str) -> int:
+def recorded_port_base(name: str) -> int | None:
+    """The port base the stack was last started with."""
+    file = Stack(name, 0).env_file
+    found = re.search(r"^METERWAY_PORT_BASE=(\d+)$", file.read_text(), re.MULTILINE) if file.exists() else None
+    return int(found[1]) if found else None
+
+
+def _wanted_port_base(name: str) -> int | None:
     given = os.environ.get("METERWAY_PORT_BASE")
     if not given:
-        if name not in DEFAULT_PORT_BASES:
-            raise StackError(f"Stack {name!r} has no default ports: set METERWAY_PORT_BASE, for example 33000.")
-        return DEFAULT_PORT_BASES[name]
+        return None
     if not given.isdecimal() or not 1024 <= int(given) <= HIGHEST_PORT_BASE:
         raise StackError(f"METERWAY_PORT_BASE={given!r} must be a number from 1024 to {HIGHEST_PORT_BASE}.")
+    # A shell that took over one stack's settings, and was then told another name, would end up here.
+    for other, base in DEFAULT_PORT_BASES.items():
+        if base == int(given) and other != name:
+            raise StackError(f"METERWAY_PORT_BASE={given} is the range of stack {other}, not of {name}: unset it.")
     return int(given)
+
+
+def _default_port_base(name: str) -> int:
+    if name not in DEFAULT_PORT_BASES:
+        raise StackError(f"Stack {name!r} has no default ports: set METERWAY_PORT_BASE, for example 33000.")
+    return DEFAULT_PORT_BASES[name]

@@ -11,10 +11,13 @@ from .layout import HOST
 _LISTEN = "0A"
 
 
-def busy(ports: list[int]) -> dict[int, str]:
-    """The ports of `ports` that cannot be bound, each with its holder in words."""
-    taken = [port for port in ports if not _bindable(port)]
-    return {port: _holder(port) for port in taken}
+def busy(ports: list[int]) -> dict[str, list[int]]:
+    """The ports of `ports` that cannot be bound, by their holder in words."""
+    holders: dict[str, list[int]] = {}
+    for port in ports:
+        if not _bindable(port):
+            holders.setdefault(_holder(port), []).append(port)
+    return holders
 
 
 def _bindable(port: int) -> bool:

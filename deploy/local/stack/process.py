@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,10 +62,8 @@ class Daemon:
 
     def signal(self, number: signal.Signals) -> None:
         if pid := self.pid():
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(pid, number)
-            except ProcessLookupError:
-                pass
 
     def ended_within(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds

@@ -1,1 +1,15 @@
-fn main() {}
+//! The `metadata` service.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use metadata::app::App;
+use metadata::config::Config;
+use service_runtime::Runtime;
+
+fn main() -> ExitCode {
+    service_runtime::main::<Config, _>(metadata::INFO, async |config: Config, runtime: Runtime| {
+        let app = App::build(config, &runtime).await.context("build metadata")?;
+        app.run(runtime.shutdown.clone()).await.context("run metadata")
+    })
+}

@@ -5,8 +5,7 @@ use std::time::Duration;
 use rdkafka::{ClientConfig, Offset};
 use serde::{Deserialize, Serialize};
 
-use super::ConsumerError;
-use crate::config::KafkaConfig;
+use crate::config::{CreateError, KafkaConfig};
 use crate::record::NextOffset;
 
 /// What to do when the position to start at does not exist: no committed offset, or retention has removed it.
@@ -17,8 +16,9 @@ pub enum OffsetReset {
     Earliest,
     /// Begin with what is written from now on.
     Latest,
-    /// End with [`ConsumerError::OffsetOutOfRange`] or [`ConsumerError::NoCommittedOffset`]. The choice for sinks: a
-    /// silent jump is a loss that somebody must look at.
+    /// End with [`ConsumerError::OffsetOutOfRange`](super::ConsumerError::OffsetOutOfRange) or
+    /// [`ConsumerError::NoCommittedOffset`](super::ConsumerError::NoCommittedOffset). The choice for sinks: a silent jump
+    /// is a loss that somebody must look at.
     #[default]
     Error,
 }
@@ -120,7 +120,7 @@ impl ConsumerConfig {
         Self { group: group.into(), topics: topics.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 
-    pub(crate) fn check(&self, topics: usize) -> Result<(), ConsumerError> {
+    pub(crate) fn check(&self, topics: usize) -> Result<(), CreateError> {
         let problem = if self.block_bytes == 0 || self.block_records == 0 || self.queue_blocks == 0 {
             "block_bytes, block_records and queue_blocks must be above 0"
         } else if self.revoke_timeout * 2 > self.max_poll_interval {
@@ -134,7 +134,7 @@ impl ConsumerConfig {
         } else {
             return Ok(());
         };
-        Err(ConsumerError::Config(problem.to_owned()))
+        Err(CreateError::Config(problem.to_owned()))
     }
 
     pub(crate) fn client(&self, kafka: &KafkaConfig) -> ClientConfig {

@@ -28,14 +28,8 @@ fn a_head_moves_only_from_where_it_stands() {
         heads.advance(&[advance(0, None, head(12, 9))]),
         Err(AdvanceError::Moved { key: key(0), expected: None, found: Some(10) })
     );
-    assert!(matches!(
-        heads.advance(&[advance(0, Some(10), head(9, 9))]),
-        Err(AdvanceError::Backwards { .. })
-    ));
-    assert!(matches!(
-        heads.advance(&[advance(0, Some(10), head(11, 6))]),
-        Err(AdvanceError::Backwards { .. })
-    ));
+    assert!(matches!(heads.advance(&[advance(0, Some(10), head(9, 9))]), Err(AdvanceError::Backwards { .. })));
+    assert!(matches!(heads.advance(&[advance(0, Some(10), head(11, 6))]), Err(AdvanceError::Backwards { .. })));
 }
 
 #[test]

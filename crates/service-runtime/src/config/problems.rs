@@ -45,7 +45,11 @@ impl Problems {
     }
 
     pub(super) fn push(&mut self, key: String, message: String, source: String) {
-        self.0.push(Problem { key, message, source: Some(source) });
+        let problem = Problem { key, message, source: Some(source) };
+        // Several values below one key (a table that makes no sense as a whole) share one mistake.
+        if !self.0.contains(&problem) {
+            self.0.push(problem);
+        }
     }
 }
 

@@ -73,6 +73,9 @@ class ObjectStore(Component):
             "s3.port.lance": 0,
             "s3.config": self._identities,
             "s3.iam": "false",
+            # Relative to the process's folder; the default lies in the machine's /tmp and stays there.
+            "s3.localSocket": "s3.sock",
+            "filer.localSocket": "filer.sock",
             "bucket": _BUCKET,
             "webdav": "false",
             "admin.ui": "false",

@@ -1,0 +1,61 @@
+# Every target is safe to repeat, shows what it does, and ends what it started.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup build fmt lint demo demo-check test unit bench bench-sink stack-up stack-down clean
+
+# A target directory outside the checkout, when there is a cache folder, spares fresh clones the dependencies.
+CACHE := $(or $(METERWAY_CACHE),$(HOME)/.cache/meterway)
+ifeq ($(origin CARGO_TARGET_DIR),undefined)
+  ifneq ($(wildcard $(CACHE)/target/.),)
+    export CARGO_TARGET_DIR := $(CACHE)/target
+  else
+    export CARGO_TARGET_DIR := $(CURDIR)/target
+  endif
+endif
+export CARGO_INCREMENTAL ?= 0
+LOCAL := deploy/local
+BIN := $(CARGO_TARGET_DIR)/debug
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Check the prerequisites and install every local component into .local/
+	@$(LOCAL)/setup.sh
+
+build: setup ## Build every service and the meterway command
+	cargo build --workspace --bins --locked
+
+demo: build ## Run everything on real components with real meter data, until Ctrl-C
+	@$(LOCAL)/demo.sh $(BIN)
+
+demo-check: build ## The same, bounded: exits 0 when everything adds up, leaves nothing running
+	@$(LOCAL)/demo.sh $(BIN) --check
+
+test: setup ## Format, lint, unit, component, system and dbt tests on real components
+	@$(LOCAL)/test.sh $(BIN)
+
+fmt: ## Format the Rust code and the manifests
+	cargo fmt --all
+	.local/venv/bin/taplo fmt
+
+lint: setup ## Format check, spelling, clippy without warnings
+	@$(LOCAL)/lint.sh
+
+unit: ## Only the tests that need no running component
+	cargo test --workspace --lib --locked
+
+bench: ## Micro-benchmarks: readings per second per core, beside the bare limits
+	cargo bench --workspace --locked
+
+bench-sink: setup ## The whole sink on a filled topic in a release build
+	@$(LOCAL)/bench-sink.sh
+
+stack-up: setup ## Start Kafka, registry, S3, PostgreSQL and DynamoDB Local for development
+	@METERWAY_STACK=dev $(LOCAL)/stack.sh up
+
+stack-down: ## Stop them
+	@METERWAY_STACK=dev $(LOCAL)/stack.sh down
+
+clean: ## Remove all local state (stacks, logs), but not what was installed or built
+	@for stack in demo test dev; do METERWAY_STACK=$$stack $(LOCAL)/stack.sh down && METERWAY_STACK=$$stack $(LOCAL)/stack.sh wipe; done

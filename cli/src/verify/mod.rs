@@ -1,0 +1,158 @@
+//! `meterway verify`: proves that nothing was lost and nothing came twice, or shows where.
+//!
+//! Per partition, every raw offset has a decision; readings in raw = accepted + rejected by the first decisions; landing =
+//! raw; lake = accepted; warehouse = lake; by count and by an order-independent checksum of natural keys and values, per
+//! partition and local day. It looks at the raw messages that were in the topic when it began, and shares no code with
+//! the services but the schemas: topics are decoded with apache-avro, the lake is read by an Iceberg reader of its own.
+
+mod audit;
+pub mod iceberg;
+mod lake;
+mod report;
+mod tally;
+mod topics;
+pub mod warehouse;
+
+pub use report::{Difference, Report, Totals};
+
+use anyhow::Context;
+use audit::Audit;
+use iceberg::{LakeArgs, LakeReader};
+use kafka_pipeline::{Admin, KafkaConfig, Registry, RegistryConfig, RegistryError};
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    time::{Duration, Instant},
+};
+use topics::{RawPartition, Topics};
+
+/// What to verify and how long to wait for the rest of the way.
+#[derive(Debug, Clone, clap::Args)]
+#[command(
+    after_help = "Examples:\n  meterway --env-file .local/demo.env verify\n  meterway verify --wait 60 --json\n\n\
+Exit codes: 0 everything adds up, 1 it does not, 70 something could not be reached."
+)]
+pub struct VerifyArgs {
+    /// Kafka brokers, host:port, comma separated
+    #[arg(long, env = "KAFKA_BOOTSTRAP")]
+    pub kafka_bootstrap: String,
+    /// Base URL of the schema registry
+    #[arg(long, env = "SCHEMA_REGISTRY_URL")]
+    pub schema_registry_url: String,
+    /// The lake
+    #[command(flatten)]
+    pub lake: LakeArgs,
+    /// Connection URL of the warehouse
+    #[arg(long, env = "WAREHOUSE_READER_URL", hide_env_values = true)]
+    pub warehouse_url: String,
+    /// Seconds to wait until decisions, lake and warehouse have caught up with what was in the raw topic at the start
+    #[arg(long, default_value_t = 0)]
+    pub wait: u64,
+    /// Raw topic
+    #[arg(long, default_value = "meter.readings.raw.v1")]
+    pub raw_topic: String,
+    /// Topic of decisions
+    #[arg(long, default_value = "meter.readings.validated.v1")]
+    pub validated_topic: String,
+    /// Compacted topic of devices, for their time zones
+    #[arg(long, default_value = "meter.devices.v1")]
+    pub devices_topic: String,
+}
+
+/// For each partition the offsets of the raw messages that are compared.
+#[derive(Debug, Clone, Default)]
+pub struct Windows(BTreeMap<i32, Range<i64>>);
+
+impl Windows {
+    fn contains(&self, partition: i32, offset: i64) -> bool {
+        self.0.get(&partition).is_some_and(|window| window.contains(&offset))
+    }
+}
+
+const POLL: Duration = Duration::from_secs(2);
+
+/// Verifies the whole way.
+///
+/// # Errors
+/// When a topic, the lake or the warehouse cannot be reached or read; differences are no error but part of the report.
+pub async fn run(args: &VerifyArgs) -> anyhow::Result<Report> {
+    let kafka = KafkaConfig::new(&args.kafka_bootstrap, "meterway-verify");
+    let registry = Registry::new(&RegistryConfig { url: args.schema_registry_url.clone() })?;
+    let known = Admin::connect(&kafka).await.context("connect to kafka")?.topics().await.context("list topics")?;
+    let partitions = |topic: &str| {
+        known.get(topic).map(|info| info.partitions).with_context(|| format!("topic {topic} does not exist"))
+    };
+    let topics = Topics { kafka, registry };
+    let zones = topics.zones(&args.devices_topic, partitions(&args.devices_topic)?).await?;
+    let mut raw = BTreeMap::new();
+    for partition in 0..partitions(&args.raw_topic)? {
+        raw.insert(partition, topics.raw(&args.raw_topic, partition, &zones).await?);
+    }
+    let deadline = Instant::now() + Duration::from_secs(args.wait);
+    let (audits, landing) = audit(&topics, args, raw, deadline).await?;
+    compare_stores(args, audits, landing, deadline).await
+}
+
+/// Audits every partition, waiting for decisions that are still to come.
+async fn audit(
+    topics: &Topics,
+    args: &VerifyArgs,
+    raw: BTreeMap<i32, RawPartition>,
+    deadline: Instant,
+) -> anyhow::Result<(Vec<(Range<i64>, Audit)>, BTreeMap<i32, tally::Tally>)> {
+    let mut audits = Vec::new();
+    let mut landing = BTreeMap::new();
+    for (partition, raw) in raw {
+        let window = raw.low..raw.high;
+        if raw.bytes.count > 0 {
+            landing.insert(partition, raw.bytes);
+        }
+        let mut audit = Audit::new(partition, raw.messages);
+        let mut next = None;
+        loop {
+            next = Some(topics.decisions(&args.validated_topic, partition, next, &mut audit).await?);
+            if audit.undecided() == 0 || Instant::now() >= deadline {
+                break;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        audit.finish();
+        audits.push((window, audit));
+    }
+    Ok((audits, landing))
+}
+
+/// Compares lake and warehouse with the audits, again and again until they agree or the time is up.
+async fn compare_stores(
+    args: &VerifyArgs,
+    audits: Vec<(Range<i64>, Audit)>,
+    landing: BTreeMap<i32, tally::Tally>,
+    deadline: Instant,
+) -> anyhow::Result<Report> {
+    let windows = Windows(audits.iter().map(|(window, audit)| (audit.partition(), window.clone())).collect());
+    let lake = LakeReader::new(&args.lake)?;
+    loop {
+        let warehouse = warehouse::connect(&args.warehouse_url).await.context("open warehouse")?;
+        let stores = report::Stores {
+            landing: lake::landing(&lake, &args.raw_topic, &windows).await?,
+            lake: lake::readings(&lake, &windows).await?,
+            lake_rejections: lake::rejections(&lake, &windows).await?,
+            warehouse: warehouse::readings(&warehouse, &windows).await?,
+            warehouse_rejections: warehouse::rejections(&warehouse, &windows).await?,
+        };
+        let report = Report::new(audits.iter().map(|(_, audit)| audit), &landing, &stores);
+        if report.is_clean() || Instant::now() >= deadline {
+            return Ok(report);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// The schema behind an id; `None` when the registry says that there is none.
+async fn known_schema(registry: &Registry, id: u32) -> anyhow::Result<Option<std::sync::Arc<str>>> {
+    match registry.schema_by_id(id).await {
+        Ok(schema) => Ok(Some(schema)),
+        Err(RegistryError::UnknownId(_)) => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("look up schema {id}")),
+    }
+}

@@ -1,0 +1,287 @@
+//! What the topics hold: raw messages and the decisions about them, decoded with apache-avro.
+
+use super::{
+    audit::{Audit, Decision, RawMessage},
+    lake::payload_digest,
+    tally::{Fact, Tally},
+};
+use anyhow::Context;
+use apache_avro::{Schema, reader::datum::GenericDatumReader};
+use chrono::{DateTime, Datelike};
+use chrono_tz::Tz;
+use kafka_pipeline::{KafkaConfig, NextOffset, Registry, StartAt, TopicPartition, read_tail};
+use meter_model::Kind;
+use meterway_schemas::{Contract, DEVICE, Device, READING_BATCH, VALIDATED_BATCH};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    marker::PhantomData,
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename = "ReadingBatch")]
+struct RawBatch {
+    tenant_id: String,
+    device_id: String,
+    readings: Vec<RawReading>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename = "Reading")]
+struct RawReading {
+    channel: String,
+    kind: Kind,
+    start: i64,
+    #[serde(deserialize_with = "unscaled")]
+    value: i64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename = "ValidatedBatch")]
+struct DecidedBatch {
+    tenant_id: String,
+    device_id: String,
+    source_offset: i64,
+    readings: Vec<DecidedReading>,
+    rejections: Vec<DecidedRejection>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename = "ValidatedReading")]
+struct DecidedReading {
+    channel: String,
+    kind: Kind,
+    start: i64,
+    #[serde(deserialize_with = "unscaled")]
+    value: i64,
+    local_day: i32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename = "Rejection")]
+struct DecidedRejection {
+    index: i32,
+}
+
+fn unscaled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    struct Unscaled;
+    impl serde::de::Visitor<'_> for Unscaled {
+        type Value = i64;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("eight bytes")
+        }
+        fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<i64, E> {
+            bytes.try_into().map(i64::from_be_bytes).map_err(|_| E::invalid_length(bytes.len(), &self))
+        }
+    }
+    deserializer.deserialize_bytes(Unscaled)
+}
+
+/// Decodes framed messages of one contract, whatever version wrote them.
+struct Decoder<T> {
+    registry: Registry,
+    contract: Contract,
+    reader: Schema,
+    /// Writer schemas by id; `None` for an id that is not of this contract.
+    writers: HashMap<u32, Option<Schema>>,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> Decoder<T> {
+    fn new(registry: &Registry, contract: Contract) -> Self {
+        let writers = HashMap::new();
+        Self { registry: registry.clone(), contract, reader: contract.schema(), writers, value: PhantomData }
+    }
+
+    /// The value, or `None` when the bytes are not exactly one message of the contract.
+    async fn decode(&mut self, payload: Option<&[u8]>) -> anyhow::Result<Option<T>> {
+        let Some([0, a, b, c, d, datum @ ..]) = payload else { return Ok(None) };
+        let id = u32::from_be_bytes([*a, *b, *c, *d]);
+        if !self.writers.contains_key(&id) {
+            let writer = self.look_up(id).await?;
+            self.writers.insert(id, writer);
+        }
+        let Some(writer) = &self.writers[&id] else { return Ok(None) };
+        Ok(read(writer, &self.reader, datum))
+    }
+
+    async fn look_up(&self, id: u32) -> anyhow::Result<Option<Schema>> {
+        let Some(text) = super::known_schema(&self.registry, id).await? else { return Ok(None) };
+        let schema = Schema::parse_str(&text).with_context(|| format!("parse schema {id}"))?;
+        Ok(schema.name().is_some_and(|name| name.to_string() == self.contract.name).then_some(schema))
+    }
+}
+
+/// Reads one datum and nothing behind it. The two-schema path is taken only where the schemas differ, being slower.
+fn read<T: DeserializeOwned>(writer: &Schema, reader: &Schema, datum: &[u8]) -> Option<T> {
+    let mut rest = datum;
+    let plain = GenericDatumReader::builder(writer).build().ok()?;
+    if writer == reader {
+        let value = plain.read_deser(&mut rest).ok()?;
+        return rest.is_empty().then_some(value);
+    }
+    plain.read_value(&mut rest).ok()?;
+    if rest.is_empty() { meterway_schemas::decode(writer, reader, datum).ok() } else { None }
+}
+
+/// Time zones of the devices, by device id.
+pub type Zones = HashMap<String, Tz>;
+
+/// Where the topics are.
+#[derive(Debug, Clone)]
+pub struct Topics {
+    /// Cluster.
+    pub kafka: KafkaConfig,
+    /// Schema registry.
+    pub registry: Registry,
+}
+
+/// One partition of the raw topic, read from its first offset to its end at the time of reading.
+#[derive(Debug)]
+pub struct RawPartition {
+    /// Messages by offset.
+    pub messages: BTreeMap<i64, RawMessage>,
+    /// Number and checksum of the messages' bytes, for the landing table.
+    pub bytes: Tally,
+    /// First offset still there.
+    pub low: i64,
+    /// Offset after the last.
+    pub high: i64,
+}
+
+impl Topics {
+    /// Reads the zone of every device from the compacted topic.
+    ///
+    /// # Errors
+    /// When broker or registry cannot be reached.
+    pub async fn zones(&self, topic: &str, partitions: i32) -> anyhow::Result<Zones> {
+        let mut zones = Zones::new();
+        let mut decoder = SmallDecoder::new(&self.registry);
+        for partition in 0..partitions {
+            let mut blocks = self.tail(topic, partition, StartAt::Beginning).await?;
+            while let Some(block) = blocks.next().await.context("read devices")? {
+                for record in block.iter() {
+                    if let Some(device) = decoder.device(record.payload).await? {
+                        zones.extend(device.zone.parse().ok().map(|zone| (device.device_id, zone)));
+                    }
+                }
+            }
+        }
+        Ok(zones)
+    }
+
+    /// Reads a partition of the raw topic.
+    ///
+    /// # Errors
+    /// When broker or registry cannot be reached.
+    pub async fn raw(&self, topic: &str, partition: i32, zones: &Zones) -> anyhow::Result<RawPartition> {
+        let mut decoder = Decoder::<RawBatch>::new(&self.registry, READING_BATCH);
+        let mut blocks = self.tail(topic, partition, StartAt::Beginning).await?;
+        let high = blocks.end().0;
+        let mut raw = RawPartition { messages: BTreeMap::new(), bytes: Tally::default(), low: high, high };
+        while let Some(block) = blocks.next().await.context("read raw topic")? {
+            for record in block.iter().filter(|record| record.offset < high) {
+                let message = match decoder.decode(record.payload).await? {
+                    Some(batch) => RawMessage::Readings(readings(&batch, zones)),
+                    None => RawMessage::Undecodable,
+                };
+                raw.low = raw.low.min(record.offset);
+                raw.bytes.add(payload_digest(record.offset, record.payload));
+                raw.messages.insert(record.offset, message);
+            }
+        }
+        Ok(raw)
+    }
+
+    /// Feeds the decisions of a partition to the audit, from `from` to the topic's end now; returns where to go on.
+    ///
+    /// # Errors
+    /// When broker or registry cannot be reached, or a decision cannot be decoded.
+    pub async fn decisions(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: Option<i64>,
+        audit: &mut Audit,
+    ) -> anyhow::Result<i64> {
+        let mut decoder = Decoder::<DecidedBatch>::new(&self.registry, VALIDATED_BATCH);
+        let start = from.map_or(StartAt::Beginning, |next| StartAt::Offset(NextOffset(next)));
+        let mut blocks = self.tail(topic, partition, start).await?;
+        let mut next = from.unwrap_or_default();
+        while let Some(block) = blocks.next().await.context("read validated topic")? {
+            for record in block.iter() {
+                next = record.offset + 1;
+                match decoder.decode(record.payload).await? {
+                    Some(batch) => audit.decide(&decision(&batch)),
+                    None => audit.unreadable(record.offset),
+                }
+            }
+        }
+        Ok(next)
+    }
+
+    async fn tail(&self, topic: &str, partition: i32, from: StartAt) -> anyhow::Result<kafka_pipeline::TailBlocks> {
+        let at = TopicPartition::new(topic, partition);
+        read_tail(&self.kafka, &at, from).await.with_context(|| format!("read {topic}-{partition}"))
+    }
+}
+
+fn readings(batch: &RawBatch, zones: &Zones) -> Vec<(u128, Option<i32>)> {
+    let zone = zones.get(&batch.device_id);
+    let one = |reading: &RawReading| {
+        let fact = Fact {
+            tenant_id: &batch.tenant_id,
+            device_id: &batch.device_id,
+            channel: &reading.channel,
+            kind: reading.kind.as_str(),
+            start: reading.start,
+            value: reading.value,
+        };
+        (fact.digest(), zone.and_then(|zone| local_day(reading.start, *zone)))
+    };
+    batch.readings.iter().map(one).collect()
+}
+
+fn decision(batch: &DecidedBatch) -> Decision {
+    let one = |reading: &DecidedReading| {
+        let fact = Fact {
+            tenant_id: &batch.tenant_id,
+            device_id: &batch.device_id,
+            channel: &reading.channel,
+            kind: reading.kind.as_str(),
+            start: reading.start,
+            value: reading.value,
+        };
+        (fact.digest(), reading.local_day)
+    };
+    Decision {
+        source_offset: batch.source_offset,
+        accepted: batch.readings.iter().map(one).collect(),
+        rejected: batch.rejections.iter().map(|rejection| rejection.index).collect(),
+    }
+}
+
+/// Calendar day in the zone, straight from the time zone database and not through the services' shortcut.
+fn local_day(micros: i64, zone: Tz) -> Option<i32> {
+    const DAYS_TO_1970: i32 = 719_163;
+    let date = DateTime::from_timestamp_micros(micros)?.with_timezone(&zone).date_naive();
+    Some(date.num_days_from_ce() - DAYS_TO_1970)
+}
+
+struct SmallDecoder {
+    inner: Decoder<serde::de::IgnoredAny>,
+}
+
+impl SmallDecoder {
+    fn new(registry: &Registry) -> Self {
+        Self { inner: Decoder::new(registry, DEVICE) }
+    }
+
+    /// The device; `None` for a deletion or bytes that are no device.
+    async fn device(&mut self, payload: Option<&[u8]>) -> anyhow::Result<Option<Device>> {
+        let Some([0, a, b, c, d, datum @ ..]) = payload else { return Ok(None) };
+        let Some(writer) = self.inner.look_up(u32::from_be_bytes([*a, *b, *c, *d])).await? else { return Ok(None) };
+        Ok(meterway_schemas::decode(&writer, &self.inner.reader, datum).ok())
+    }
+}

@@ -1,0 +1,142 @@
+//! The read side of one partition inside the poll thread: what to accept, and the block that is being filled.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rdkafka::Message;
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers};
+
+use super::config::{ConsumerConfig, OffsetReset};
+use super::shared::{Content, Delivery, Slot};
+use crate::metrics;
+use crate::record::{NextOffset, RecordBlockBuilder, TopicPartition};
+
+/// When a block is full.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BlockLimits {
+    pub(crate) bytes: usize,
+    pub(crate) records: usize,
+    pub(crate) wait: Duration,
+    /// Whether the client may move a position that does not exist to an older one, as the reset policy says.
+    pub(crate) may_go_back: bool,
+}
+
+impl From<&ConsumerConfig> for BlockLimits {
+    fn from(config: &ConsumerConfig) -> Self {
+        Self {
+            bytes: config.block_bytes,
+            records: config.block_records,
+            wait: config.block_wait,
+            may_go_back: config.reset != OffsetReset::Error,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub(crate) at: TopicPartition,
+    pub(crate) slot: Arc<Slot>,
+    /// The epoch that this flow reads under; `None` before the first start, when nothing may be accepted.
+    pub(crate) epoch: Option<u64>,
+    pub(crate) paused_by_service: bool,
+    /// Offset expected next; lower ones are left over, or the position was reset.
+    next: i64,
+    builder: RecordBlockBuilder,
+    opened: Instant,
+}
+
+impl Flow {
+    pub(crate) fn new(at: TopicPartition, slot: Arc<Slot>) -> Self {
+        let builder = RecordBlockBuilder::at(at.clone());
+        Self { at, slot, epoch: None, paused_by_service: false, next: 0, builder, opened: Instant::now() }
+    }
+
+    /// Accepts records from `lowest` on, under a new epoch; what was collected before is forgotten.
+    pub(crate) fn begin(&mut self, epoch: u64, lowest: i64) {
+        self.epoch = Some(epoch);
+        self.next = lowest;
+        self.builder.clear();
+        self.slot.position.store(lowest, Ordering::Relaxed);
+    }
+
+    /// Whether the client should fetch this partition when there is no backpressure.
+    pub(crate) fn wants_records(&self) -> bool {
+        self.epoch.is_some() && !self.paused_by_service
+    }
+
+    /// Takes a record; returns a block when one is complete.
+    pub(crate) fn push(
+        &mut self,
+        message: &BorrowedMessage<'_>,
+        limits: BlockLimits,
+        now: Instant,
+    ) -> Option<Delivery> {
+        self.epoch?;
+        let before = if message.offset() < self.next {
+            if !limits.may_go_back {
+                return None; // left over from before a start or a pause
+            }
+            tracing::warn!(partition = %self.at, from = self.next, to = message.offset(), "position was reset");
+            self.take_block()
+        } else {
+            None
+        };
+        self.next = message.offset() + 1;
+        if self.builder.is_empty() {
+            self.opened = now;
+        }
+        if let Some(headers) = message.headers() {
+            copy_headers(headers, &mut self.builder);
+        }
+        let timestamp_ms = message.timestamp().to_millis().unwrap_or(-1);
+        self.builder.finish_record(message.offset(), timestamp_ms, message.key(), message.payload());
+        let full = self.builder.bytes() >= limits.bytes || self.builder.len() >= limits.records;
+        if full && before.is_none() { self.take_block() } else { before }
+    }
+
+    /// The open block, when its first record has waited long enough.
+    pub(crate) fn take_due(&mut self, limits: BlockLimits, now: Instant) -> Option<Delivery> {
+        if self.builder.is_empty() || now.duration_since(self.opened) < limits.wait { None } else { self.take_block() }
+    }
+
+    /// When the open block is due; `None` without one.
+    pub(crate) fn due_at(&self, limits: BlockLimits) -> Option<Instant> {
+        (!self.builder.is_empty()).then(|| self.opened + limits.wait)
+    }
+
+    /// The open block, as it is.
+    pub(crate) fn take_block(&mut self) -> Option<Delivery> {
+        let epoch = self.epoch?;
+        if self.builder.is_empty() {
+            return None;
+        }
+        let block = self.builder.take();
+        self.slot.position.store(block.next_offset().0, Ordering::Relaxed);
+        Some(Delivery { slot: Arc::clone(&self.slot), epoch, content: Content::Records(block) })
+    }
+
+    /// The word that the end was reached, to go behind the records before it.
+    pub(crate) fn end(&self) -> Option<Delivery> {
+        let epoch = self.epoch?;
+        let content = Content::End(self.at.clone(), NextOffset(self.next.max(0)));
+        Some(Delivery { slot: Arc::clone(&self.slot), epoch, content })
+    }
+}
+
+fn copy_headers(headers: &BorrowedHeaders, builder: &mut RecordBlockBuilder) {
+    for index in 0..headers.count() {
+        // The client library panics on a header name that is not UTF-8. Any producer can send one, and a panic would stop
+        // this consumer on that record for ever.
+        let header = catch_unwind(AssertUnwindSafe(|| headers.try_get(index)));
+        match header {
+            Ok(Some(header)) => builder.push_header(header.key, header.value),
+            Ok(None) => {}
+            Err(_) => {
+                metrics::unreadable_headers();
+                builder.push_header("\u{fffd}", None);
+            }
+        }
+    }
+}

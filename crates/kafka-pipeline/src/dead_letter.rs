@@ -1,0 +1,126 @@
+//! Dead letters: the bytes of a message that could not be processed, unchanged, with the reason in headers.
+//!
+//! Headers follow Kafka's own convention (`__dlq.errors.*`) plus `x-error-code` (a closed list), `x-stage` and
+//! `x-version`. Key, payload and the original headers are byte-identical, the partition is the source's, and
+//! [`DeadLetters::send`] returns only when the broker has the copy: after that, and not before, the source may advance.
+
+use crate::metrics;
+use crate::producer::{DeliveryError, Producer, ProducerRecord, SendError};
+use crate::record::{RecordRef, TopicPartition};
+
+/// Topic that the message came from.
+pub const TOPIC: &str = "__dlq.errors.topic";
+/// Partition that it came from, decimal.
+pub const PARTITION: &str = "__dlq.errors.partition";
+/// Its offset there, decimal.
+pub const OFFSET: &str = "__dlq.errors.offset";
+/// Consumer group that gave it up.
+pub const GROUP: &str = "__dlq.errors.group";
+/// How often it was tried, decimal.
+pub const DELIVERY_COUNT: &str = "__dlq.errors.delivery.count";
+/// What is wrong, for a person.
+pub const MESSAGE: &str = "__dlq.errors.message";
+/// What is wrong, from a closed list.
+pub const ERROR_CODE: &str = "x-error-code";
+/// Processing stage that gave it up.
+pub const STAGE: &str = "x-stage";
+/// Version of this header set.
+pub const VERSION: &str = "x-version";
+
+/// Current [`VERSION`].
+const HEADERS_VERSION: &str = "1";
+/// Longest [`MESSAGE`] in bytes: the detail may quote hostile input.
+const LONGEST_MESSAGE: usize = 1024;
+
+/// Writes dead letters of one stage.
+#[derive(Debug, Clone)]
+pub struct DeadLetters {
+    producer: Producer,
+    topic: String,
+    stage: String,
+    group: String,
+}
+
+impl DeadLetters {
+    /// Dead letters of a stage and consumer group, written to `topic`.
+    pub fn new(
+        producer: Producer,
+        topic: impl Into<String>,
+        stage: impl Into<String>,
+        group: impl Into<String>,
+    ) -> Self {
+        Self { producer, topic: topic.into(), stage: stage.into(), group: group.into() }
+    }
+
+    /// Copies a record to the dead-letter topic and waits until it is stored there.
+    ///
+    /// # Errors
+    /// The copy was not stored, so the source must not advance: [`SendError::Invalid`] when it can never be (the topic
+    /// admits less than the source topic), otherwise [`SendError::Failed`].
+    pub async fn send(
+        &self,
+        record: &RecordRef<'_>,
+        source: &TopicPartition,
+        code: &str,
+        message: &str,
+    ) -> Result<(), SendError> {
+        let group = self.producer.group();
+        self.send_in(&group, record, source, code, message).await?;
+        group.delivered().await.map_err(|error: DeliveryError| error.into())
+    }
+
+    /// As [`send`](Self::send), as part of a group of records that is waited for together.
+    ///
+    /// # Errors
+    /// As [`Producer::send`].
+    pub async fn send_in(
+        &self,
+        group: &crate::producer::SendGroup,
+        record: &RecordRef<'_>,
+        source: &TopicPartition,
+        code: &str,
+        message: &str,
+    ) -> Result<(), SendError> {
+        let (partition, offset) = (source.partition.to_string(), record.offset.to_string());
+        let added: [(&str, &[u8]); 9] = [
+            (TOPIC, source.topic.as_bytes()),
+            (PARTITION, partition.as_bytes()),
+            (OFFSET, offset.as_bytes()),
+            (GROUP, self.group.as_bytes()),
+            (DELIVERY_COUNT, b"1"),
+            (MESSAGE, shortened(message).as_bytes()),
+            (ERROR_CODE, code.as_bytes()),
+            (STAGE, self.stage.as_bytes()),
+            (VERSION, HEADERS_VERSION.as_bytes()),
+        ];
+        let letter = ProducerRecord {
+            topic: &self.topic,
+            partition: Some(source.partition),
+            key: record.key,
+            payload: record.payload,
+            headers: &added,
+            timestamp_ms: None,
+        };
+        group.send_behind(record.headers, letter).await?;
+        metrics::dead_letter(&self.stage, code);
+        Ok(())
+    }
+}
+
+fn shortened(message: &str) -> &str {
+    &message[..message.floor_char_boundary(LONGEST_MESSAGE)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_messages_are_cut_at_a_character() {
+        assert_eq!(shortened("short"), "short");
+        let long = "ä".repeat(LONGEST_MESSAGE);
+        assert_eq!(shortened(&long).len(), LONGEST_MESSAGE);
+        let odd = format!("x{long}");
+        assert_eq!(shortened(&odd).len(), LONGEST_MESSAGE - 1);
+    }
+}

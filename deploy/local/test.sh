@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# All tests, on a stack of their own that is started before and ended after: test.sh <folder of the binaries>
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+bin=$1
+step() { printf '\n== %s (%ss)\n' "$*" "$SECONDS"; }
+
+export METERWAY_STACK=test METERWAY_STACK_FRESH=1
+# Whatever happens, nothing is left running.
+trap 'status=$?; step "stopping the test stack"; deploy/local/stack.sh down; exit $status' EXIT
+
+deploy/local/lint.sh
+step "build"
+cargo build --workspace --bins --locked
+cargo test --workspace --locked --no-run
+step "test stack"
+deploy/local/stack.sh up
+set -a
+# shellcheck disable=SC1091
+. ".local/stacks/$METERWAY_STACK/stack.env"
+set +a
+export METERWAY_BIN=$bin
+step "unit and component tests"
+cargo test --workspace --locked --exclude integration-tests
+step "system tests"
+cargo test --workspace --locked --test system
+step "local stack"
+METERWAY_STACK=selftest deploy/local/selftest.sh
+step "all tests passed"

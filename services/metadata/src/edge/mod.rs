@@ -1,0 +1,11 @@
+//! Thin IO around the core: PostgreSQL, gRPC, Kafka.
+
+pub mod database;
+mod error;
+pub mod grpc;
+pub mod migrations;
+mod publisher;
+pub mod relay;
+mod store;
+
+pub use error::StoreError;

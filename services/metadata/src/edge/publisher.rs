@@ -1,0 +1,56 @@
+//! Devices as messages.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use kafka_pipeline::{AvroWriter, KafkaConfig, Producer, ProducerConfig, ProducerRecord, Registry, RegistryConfig};
+use meterway_schemas::{DEVICE, Device};
+
+use crate::core::device::{DeviceState, published};
+
+/// Writes states of devices to their topic.
+#[derive(Debug)]
+pub struct DevicePublisher {
+    producer: Producer,
+    writer: AvroWriter<Device>,
+    topic: String,
+}
+
+impl DevicePublisher {
+    /// Connects to broker and registry, where the schema is registered unless it is known.
+    ///
+    /// # Errors
+    /// When the registry can't be reached or refuses the schema, or the broker's settings are wrong.
+    pub async fn connect(
+        kafka: &KafkaConfig,
+        registry: &RegistryConfig,
+        topic: &str,
+        delivery_timeout: Duration,
+    ) -> anyhow::Result<Self> {
+        let registry = Registry::new(registry).context("prepare the schema registry")?;
+        let subject = format!("{topic}-value");
+        let writer = AvroWriter::new(&registry, &subject, DEVICE.avsc).await.context("register the device schema")?;
+        let config = ProducerConfig { delivery_timeout, ..ProducerConfig::default() };
+        let producer = Producer::new(kafka, &config).context("create the producer")?;
+        Ok(Self { producer, writer, topic: topic.to_owned() })
+    }
+
+    /// Writes the states in order and waits until the brokers have stored all of them. The key of a message is the id of
+    /// its device, so the states of one device keep their order.
+    ///
+    /// # Errors
+    /// When a message was not stored, or it isn't known whether it was; the publisher is of no further use then.
+    pub async fn publish(&self, devices: &[DeviceState]) -> anyhow::Result<()> {
+        let messages: Vec<Vec<u8>> = devices
+            .iter()
+            .map(|device| self.writer.write(&published(device)))
+            .collect::<Result<_, _>>()
+            .context("encode a device")?;
+        let mut records = Vec::with_capacity(devices.len());
+        for (device, message) in devices.iter().zip(&messages) {
+            let key = Some(device.spec.device_id.as_bytes());
+            records.push(ProducerRecord { topic: &self.topic, key, payload: Some(message), ..ProducerRecord::default() });
+        }
+        self.producer.send_all(records).await.context("send devices")
+    }
+}

@@ -1,0 +1,7 @@
+//! Thin IO: consume, decode, write, commit, announce. What is decided is decided in [`crate::core`].
+
+pub(crate) mod hints;
+pub(crate) mod intake;
+pub(crate) mod patience;
+pub(crate) mod publish;
+pub(crate) mod route;

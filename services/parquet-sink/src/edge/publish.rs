@@ -1,0 +1,142 @@
+//! Files and commits of one table.
+
+use std::time::Instant;
+
+use anyhow::Context;
+use arrow::array::RecordBatch;
+use lake::{CommitError, CommitRequest, Committed, LakeError, LakeTable, PartitionValue, TableHeads, WrittenFile};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::hints::Hints;
+use super::patience::{Component, Patience};
+use crate::core::file_policy::CommitReason;
+use crate::core::progress::Owned;
+use crate::metrics::RouteMetrics;
+
+/// What became of a commit.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It is done.
+    Done(Committed),
+    /// Somebody else took in some of the same records: what was gathered must be dropped.
+    Overtaken,
+}
+
+/// Writes and commits for one route.
+pub(crate) struct Publisher {
+    pub(crate) table: LakeTable,
+    pub(crate) hints: Hints,
+    pub(crate) patience: Patience,
+    pub(crate) metrics: RouteMetrics,
+    /// The heads as this route knows them; the next commit goes on top of their snapshot.
+    pub(crate) base: TableHeads,
+    /// Files that no snapshot has yet.
+    pub(crate) files: Vec<WrittenFile>,
+}
+
+impl Publisher {
+    /// Reads the table's heads; `None` when `stop` came first.
+    pub(crate) async fn read_heads(&self, stop: &CancellationToken) -> anyhow::Result<Option<TableHeads>> {
+        let read = || self.table.heads();
+        self.patience.until_done(Component::Catalog, stop, LakeError::is_transient, read).await
+    }
+
+    /// Writes the rows of a partition as files that wait for the next commit; false when `stop` came first, and the rows
+    /// are lost to this process then.
+    pub(crate) async fn write(
+        &mut self,
+        partition: PartitionValue,
+        batches: &[RecordBatch],
+        stop: &CancellationToken,
+    ) -> anyhow::Result<bool> {
+        let table = &self.table;
+        let write = || write_once(table, partition, batches);
+        let started = Instant::now();
+        let Some(files) = self.patience.until_done(Component::Store, stop, LakeError::is_transient, write).await? else {
+            return Ok(false);
+        };
+        for file in &files {
+            self.metrics.file_written(started.elapsed(), file.bytes());
+        }
+        self.files.extend(files);
+        self.patience.beat();
+        Ok(true)
+    }
+
+    /// Commits the files and the moves of the heads in one snapshot; `None` when `stop` came first, and then nobody knows
+    /// whether it happened.
+    ///
+    /// # Errors
+    /// The request contradicts itself (a defect), or the table can no longer be used.
+    pub(crate) async fn commit(
+        &mut self,
+        owned: &Owned,
+        reason: CommitReason,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<Outcome>> {
+        let mut request = CommitRequest {
+            base: self.base.clone(),
+            commit_id: Uuid::now_v7(),
+            advances: owned.advances(),
+            files: std::mem::take(&mut self.files),
+        };
+        let started = Instant::now();
+        let mut series = self.patience.series(Component::Catalog);
+        loop {
+            self.patience.beat();
+            match self.table.commit(&request).await {
+                Ok(committed) => {
+                    self.metrics.committed(reason.label(), started.elapsed(), committed.at_micros);
+                    self.note(&request, &committed, reason);
+                    self.hints.announce(self.table.name(), &request, &committed).await;
+                    self.base = committed.heads.clone();
+                    return Ok(Some(Outcome::Done(committed)));
+                }
+                Err(CommitError::Stale { .. }) => {
+                    let Some(heads) = self.read_heads(stop).await? else { return Ok(None) };
+                    if !owned.agrees_with(&heads.heads) {
+                        self.metrics.conflict("restarted");
+                        return Ok(Some(Outcome::Overtaken));
+                    }
+                    // Only partitions of others moved: the same files and moves are still right on top of the new state.
+                    self.metrics.conflict("rebased");
+                    request.base = heads;
+                }
+                Err(CommitError::Unknown(error) | CommitError::NotSent(error)) if error.is_transient() => {
+                    if !series.wait(&error, stop).await {
+                        return Ok(None);
+                    }
+                }
+                Err(error) => return Err(error).context("commit to the table"),
+            }
+        }
+    }
+
+    fn note(&self, request: &CommitRequest, committed: &Committed, reason: CommitReason) {
+        let rows = request.files.iter().map(WrittenFile::rows).sum();
+        let bytes = request.files.iter().map(WrittenFile::bytes).sum();
+        self.metrics.rows_committed(rows, request.files.len() as u64, bytes);
+        tracing::info!(
+            route = self.metrics.0,
+            snapshot.id = committed.snapshot_id,
+            reason = reason.label(),
+            batch.rows = rows,
+            files = request.files.len(),
+            size_bytes = bytes,
+            "committed"
+        );
+    }
+}
+
+async fn write_once(
+    table: &LakeTable,
+    partition: PartitionValue,
+    batches: &[RecordBatch],
+) -> Result<Vec<WrittenFile>, LakeError> {
+    let mut writer = table.file_writer(partition).await?;
+    for batch in batches {
+        writer.write(batch).await?;
+    }
+    writer.close().await
+}

@@ -1,0 +1,299 @@
+//! One topic into one table: the loop.
+//!
+//! The loop owns everything of its route, so nothing is locked. While it writes or commits it does not look at events;
+//! the consumer has a thread of its own and keeps polling, with partitions paused when its queue is full.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use kafka_pipeline::{
+    Consumer, ConsumerError, Event, Events, KafkaConfig, NextOffset, RecordBlock, RevokeAck, StartAt, TopicPartition,
+    topic_id,
+};
+use lake::{HeadKey, PartitionValue, TableHeads};
+use service_runtime::{Clock, SystemClock};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::intake::Intake;
+use super::patience::{Component, Patience};
+use super::publish::{Outcome, Publisher};
+use crate::core::budget::Budget;
+use crate::core::file_policy::{CommitReason, CommitTriggers, Uncommitted, part_to_close};
+use crate::core::progress::Owned;
+use crate::core::rows::TableRows;
+use crate::metrics::RouteMetrics;
+
+/// How often triggers are looked at when no record comes. A commit is late by at most this.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Settings of a route.
+#[derive(Debug, Clone)]
+pub(crate) struct RouteSettings {
+    pub(crate) topic: Arc<str>,
+    pub(crate) kafka: KafkaConfig,
+    pub(crate) triggers: CommitTriggers,
+    pub(crate) revoke_grace: Duration,
+    pub(crate) stop_grace: Duration,
+}
+
+/// See the module documentation.
+pub(crate) struct Route {
+    pub(crate) settings: RouteSettings,
+    pub(crate) consumer: Consumer,
+    pub(crate) intake: Intake,
+    pub(crate) publisher: Publisher,
+    pub(crate) rows: Box<dyn TableRows>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) patience: Patience,
+    pub(crate) metrics: RouteMetrics,
+    pub(crate) owned: Owned,
+    /// When the oldest uncommitted record was taken in.
+    pub(crate) since_micros: Option<i64>,
+    /// Memory as last reported to the budget.
+    pub(crate) reported_bytes: usize,
+}
+
+impl Route {
+    /// Runs until `stop`, then commits what there is and leaves the group.
+    ///
+    /// # Errors
+    /// What another attempt cannot mend: the topic lacks what the table needs, the table is not ours, a defect.
+    pub(crate) async fn run(mut self, mut events: Events, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return self.finish().await,
+                event = events.recv() => match event {
+                    Some(event) => self.handle(event.context("consume")?, &stop).await?,
+                    None => bail!("consumer has ended"),
+                },
+                _ = ticks.tick() => {}
+            }
+            self.patience.beat();
+            self.turn(&stop).await?;
+        }
+    }
+
+    async fn handle(&mut self, event: Event, stop: &CancellationToken) -> anyhow::Result<()> {
+        match event {
+            Event::Assigned(partitions) => self.adopt(partitions, stop).await,
+            Event::Revoked(partitions, ack) => self.give_up(partitions, ack, stop).await,
+            Event::Records(block) => self.take(&block, stop).await,
+            Event::PartitionEof(..) => Ok(()),
+        }
+    }
+
+    /// Takes new partitions over from where the table stands.
+    async fn adopt(&mut self, partitions: Vec<TopicPartition>, stop: &CancellationToken) -> anyhow::Result<()> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        let Some(heads) = self.publisher.read_heads(stop).await? else { return Ok(()) };
+        let mut partitions: Vec<i32> = partitions.iter().map(|at| at.partition).collect();
+        if !self.owned.agrees_with(&heads.heads) {
+            // What was gathered belongs to a state of the table that is gone; begin anew with all partitions.
+            partitions.extend(self.abandon());
+        }
+        self.begin(&partitions, heads, stop).await
+    }
+
+    /// Begins partitions at the heads.
+    async fn begin(&mut self, partitions: &[i32], heads: TableHeads, stop: &CancellationToken) -> anyhow::Result<()> {
+        let Some(id) = self.topic_id(stop).await? else { return Ok(()) };
+        for partition in partitions {
+            let at = TopicPartition::new(Arc::clone(&self.settings.topic), *partition);
+            let key = HeadKey::new(&self.settings.topic, &id, *partition);
+            let Some(bounds) = self.bounds(&at, stop).await? else { return Ok(()) };
+            let next = self.owned.begin(key, &heads.heads, bounds).context("continue where the table stands")?;
+            self.consumer.start(&at, StartAt::Offset(NextOffset(next))).context("start a partition")?;
+            tracing::info!(
+                route = self.metrics.0,
+                kafka.topic = %self.settings.topic,
+                kafka.partition = *partition,
+                kafka.offset = next,
+                "partition begins"
+            );
+        }
+        self.publisher.base = heads;
+        Ok(())
+    }
+
+    async fn topic_id(&self, stop: &CancellationToken) -> anyhow::Result<Option<String>> {
+        let ask = || topic_id(&self.settings.kafka, &self.settings.topic);
+        let id = self.patience.until_done(Component::Kafka, stop, |_| true, ask).await?;
+        Ok(id.map(|id| id.to_string()))
+    }
+
+    async fn bounds(&self, at: &TopicPartition, stop: &CancellationToken) -> anyhow::Result<Option<(i64, i64)>> {
+        let ask = || self.consumer.watermarks(at);
+        let transient = |error: &ConsumerError| matches!(error, ConsumerError::Query(_));
+        self.patience.until_done(Component::Kafka, stop, transient, ask).await
+    }
+
+    /// Lets partitions go, with a last commit when there is time for it. What is not committed is read again by whoever
+    /// gets them; rows of different partitions share files, so abandoning some abandons all that was gathered.
+    async fn give_up(
+        &mut self,
+        partitions: Vec<TopicPartition>,
+        ack: RevokeAck,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let grace = self.settings.revoke_grace;
+        let committed = if ack.is_lost() {
+            false
+        } else {
+            let flush = self.flush(CommitReason::Revoked, stop);
+            tokio::time::timeout(grace, Box::pin(flush)).await.unwrap_or(Ok(false))?
+        };
+        for at in &partitions {
+            self.owned.release(at.partition);
+        }
+        // The positions went out with the commit; the acknowledgement has nothing to add.
+        ack.done([]);
+        tracing::info!(route = self.metrics.0, partitions = partitions.len(), committed, "partitions given up");
+        if committed { Ok(()) } else { self.restart(stop).await }
+    }
+
+    async fn take(&mut self, block: &RecordBlock, stop: &CancellationToken) -> anyhow::Result<()> {
+        let Some(progress) = self.owned.get_mut(block.partition()) else { return Ok(()) };
+        if block.first_offset() < progress.head.next {
+            bail!("{}: offset {} came again without a restart", progress.key, block.first_offset());
+        }
+        if let Some(head) = self.intake.take(block, progress.head, self.rows.as_mut(), stop).await? {
+            progress.head = head;
+            self.since_micros.get_or_insert_with(|| SystemClock.now_micros());
+        }
+        Ok(())
+    }
+
+    /// Writes files while memory is short, and commits when it is time.
+    async fn turn(&mut self, stop: &CancellationToken) -> anyhow::Result<()> {
+        self.report();
+        while self.budget.must_close(self.reported_bytes) {
+            let Some(partition) = part_to_close(&self.rows.gathered()) else { break };
+            if !self.write_part(partition, stop).await? {
+                return Ok(());
+            }
+            self.report();
+        }
+        match self.settings.triggers.due(&self.uncommitted(), SystemClock.now_micros()) {
+            Some(reason) => Box::pin(self.flush(reason, stop)).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes everything and commits it; false when it did not happen, and then nothing is gathered any more.
+    async fn flush(&mut self, reason: CommitReason, stop: &CancellationToken) -> anyhow::Result<bool> {
+        if self.owned.advances().is_empty() {
+            return Ok(true);
+        }
+        for partition in self.rows.gathered().into_keys() {
+            if !self.write_part(partition, stop).await? {
+                return Ok(false);
+            }
+        }
+        let outcome = self.publisher.commit(&self.owned, reason, stop).await?;
+        match outcome {
+            Some(Outcome::Done(committed)) => {
+                let positions = self.owned.mark_committed();
+                self.since_micros = None;
+                self.report();
+                self.commit_positions(&positions);
+                if self.owned.agrees_with(&committed.heads.heads) {
+                    return Ok(true);
+                }
+                // Ours is done, but others have gone on from there with our partitions already.
+                self.restart(stop).await.map(|()| true)
+            }
+            Some(Outcome::Overtaken) => {
+                tracing::warn!(route = self.metrics.0, "table was moved by somebody else, starting from its heads");
+                self.restart(stop).await.map(|()| false)
+            }
+            None => {
+                self.abandon();
+                Ok(false)
+            }
+        }
+    }
+
+    async fn write_part(&mut self, partition: PartitionValue, stop: &CancellationToken) -> anyhow::Result<bool> {
+        let batches = self.rows.take(partition).context("make columns")?;
+        let written = self.publisher.write(partition, &batches, stop).await?;
+        if !written {
+            // The rows are out of the buffers and in no file.
+            self.abandon();
+        }
+        Ok(written)
+    }
+
+    /// Drops what was gathered and begins all partitions at the table's heads again.
+    async fn restart(&mut self, stop: &CancellationToken) -> anyhow::Result<()> {
+        let partitions = self.abandon();
+        let Some(heads) = self.publisher.read_heads(stop).await? else { return Ok(()) };
+        self.begin(&partitions, heads, stop).await
+    }
+
+    /// Drops what was gathered and every partition with it; returns them. Always safe: the table does not know of it, and
+    /// files without a commit are seen by nobody.
+    fn abandon(&mut self) -> Vec<i32> {
+        let partitions = self.owned.partitions();
+        self.owned = Owned::default();
+        self.rows.clear();
+        self.publisher.files.clear();
+        self.since_micros = None;
+        self.report();
+        partitions
+    }
+
+    /// Tells the group how far the table is. A hint for lag displays: reading begins at the table's heads.
+    fn commit_positions(&self, positions: &[(i32, i64)]) {
+        let positions: Vec<_> = positions
+            .iter()
+            .map(|(partition, next)| {
+                (TopicPartition::new(Arc::clone(&self.settings.topic), *partition), NextOffset(*next))
+            })
+            .collect();
+        self.consumer.commit(&positions);
+    }
+
+    fn uncommitted(&self) -> Uncommitted {
+        let in_files: u64 = self.publisher.files.iter().map(lake::WrittenFile::rows).sum();
+        let in_memory: usize = self.rows.gathered().values().map(|part| part.rows).sum();
+        Uncommitted {
+            rows: in_files + in_memory as u64,
+            file_bytes: self.publisher.files.iter().map(lake::WrittenFile::bytes).sum(),
+            memory_bytes: self.reported_bytes as u64,
+            since_micros: self.since_micros,
+        }
+    }
+
+    fn report(&mut self) {
+        let bytes = self.rows.bytes();
+        self.budget.report(self.reported_bytes, bytes);
+        self.reported_bytes = bytes;
+        let waited = self.since_micros.map_or(0, |since| SystemClock.now_micros().saturating_sub(since));
+        self.metrics.waiting(bytes, Duration::from_micros(u64::try_from(waited).unwrap_or(0)));
+    }
+
+    /// The last commit, and the farewell to the group.
+    async fn finish(mut self) -> anyhow::Result<()> {
+        let half = self.settings.stop_grace / 2;
+        let never = CancellationToken::new();
+        let flushed = tokio::time::timeout(half, Box::pin(self.flush(CommitReason::Shutdown, &never))).await;
+        match flushed {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(route = self.metrics.0, error = format!("{error:#}"), "last commit failed"),
+            Err(_) => tracing::warn!(route = self.metrics.0, "no time for the last commit, its records are read again"),
+        }
+        self.abandon();
+        // Not to leave in time only makes the group wait for the session to end.
+        if let Err(error) = self.consumer.close(half).await {
+            tracing::warn!(route = self.metrics.0, error = %error, "group was not left in time");
+        }
+        Ok(())
+    }
+}

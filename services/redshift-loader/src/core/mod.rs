@@ -1,0 +1,9 @@
+//! The loader's decisions. Nothing in here performs IO or reads a clock.
+
+pub mod binary_copy;
+pub mod bisect;
+pub mod devices;
+pub mod job;
+pub mod redshift;
+pub mod refresh;
+pub mod table;

@@ -1,0 +1,291 @@
+//! What the `redshift` dialect says to the cluster: the manifest of a COPY and the SQL around it.
+//!
+//! Redshift does not enforce keys, has no binary COPY and takes Parquet by position. So the ledger's uniqueness rests on
+//! `LOCK`, files are named in a manifest (exactly these, each mandatory), and the tables' column order is a contract.
+
+use lake::LakeFile;
+use serde::Serialize;
+
+use crate::core::devices::{ChannelRow, DeviceRow, DeviceRows};
+use crate::core::job::LoadJob;
+use crate::core::table::{LoadTable, redshift_type};
+
+/// The manifest of a COPY: exactly these files. `content_length` is required for columnar formats.
+///
+/// # Panics
+/// Never: the structure always has a JSON form.
+pub fn manifest(files: &[LakeFile]) -> String {
+    #[derive(Serialize)]
+    struct Manifest<'a> {
+        entries: Vec<Entry<'a>>,
+    }
+    #[derive(Serialize)]
+    struct Entry<'a> {
+        url: &'a str,
+        mandatory: bool,
+        meta: Meta,
+    }
+    #[derive(Serialize)]
+    struct Meta {
+        content_length: u64,
+    }
+    let entry = |file: &'_ LakeFile| (file.bytes, true);
+    let entries = files.iter().map(|file| {
+        let (content_length, mandatory) = entry(file);
+        Entry { url: &file.path, mandatory, meta: Meta { content_length } }
+    });
+    let manifest = Manifest { entries: entries.collect() };
+    serde_json::to_string_pretty(&manifest).expect("strings, numbers and booleans have a JSON form")
+}
+
+/// A text as an SQL literal.
+fn literal(text: &str) -> String {
+    // Redshift reads a backslash in a plain literal as an escape.
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+fn optional(text: Option<&str>) -> String {
+    text.map_or_else(|| "NULL".to_owned(), literal)
+}
+
+fn number<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "NULL".to_owned(), |value| value.to_string())
+}
+
+fn instant(micros: i64) -> String {
+    format!("TIMESTAMPTZ 'epoch' + {} * INTERVAL '0.000001 second'", micros)
+}
+
+/// Tables of schema `raw`, for a cluster that has none yet.
+pub fn create_tables() -> Vec<String> {
+    let mut statements = vec!["CREATE SCHEMA IF NOT EXISTS raw".to_owned()];
+    statements.extend(LoadTable::all().iter().map(create_table));
+    statements.extend(SERVICE_TABLES.iter().map(|statement| (*statement).to_owned()));
+    statements
+}
+
+fn create_table(table: &LoadTable) -> String {
+    let lines = table.columns().iter().map(|column| {
+        let required = if column.required { " NOT NULL" } else { "" };
+        format!("    \"{}\" {}{required},\n", column.name, redshift_type(column.column_type))
+    });
+    let time = if table.name() == "readings" { "start" } else { "loaded_at" };
+    format!(
+        "CREATE TABLE IF NOT EXISTS {} (\n{}    lake_snapshot_id bigint NOT NULL,\n    loaded_at timestamptz NOT NULL\n)\n\
+         DISTKEY (device_id) COMPOUND SORTKEY (tenant_id, \"{time}\")",
+        table.target(),
+        lines.collect::<String>()
+    )
+}
+
+const SERVICE_TABLES: [&str; 4] = [
+    "CREATE TABLE IF NOT EXISTS raw.load_ledger (\n    lake_table varchar(256) NOT NULL,\n    snapshot_id bigint NOT NULL,\n    \
+     parent_snapshot_id bigint,\n    load_number bigint NOT NULL,\n    rows bigint NOT NULL,\n    files integer NOT NULL,\n    \
+     quarantined_files integer NOT NULL,\n    committed_at timestamptz NOT NULL,\n    started_at timestamptz NOT NULL,\n    \
+     loaded_at timestamptz NOT NULL,\n    announced_at timestamptz\n)",
+    "CREATE TABLE IF NOT EXISTS raw.load_quarantine (\n    lake_table varchar(256) NOT NULL,\n    snapshot_id bigint NOT NULL,\n    \
+     path varchar(4096) NOT NULL,\n    rows bigint NOT NULL,\n    bytes bigint NOT NULL,\n    reason varchar(65535) NOT NULL,\n    \
+     quarantined_at timestamptz NOT NULL,\n    retry_requested_at timestamptz,\n    resolved_at timestamptz\n)",
+    "CREATE TABLE IF NOT EXISTS raw.devices (\n    device_id varchar(256) NOT NULL,\n    tenant_id varchar(256) NOT NULL,\n    \
+     customer_id varchar(256),\n    site_id varchar(256) NOT NULL,\n    gateway_id varchar(256),\n    status varchar(32) NOT NULL,\n    \
+     commodity varchar(32) NOT NULL,\n    customer_class varchar(32) NOT NULL,\n    zone varchar(64) NOT NULL,\n    \
+     version bigint NOT NULL,\n    updated_at timestamptz NOT NULL,\n    loaded_at timestamptz NOT NULL\n) DISTSTYLE ALL",
+    "CREATE TABLE IF NOT EXISTS raw.device_channels (\n    device_id varchar(256) NOT NULL,\n    channel varchar(256) NOT NULL,\n    \
+     kind varchar(32) NOT NULL,\n    unit varchar(32) NOT NULL,\n    interval_s integer,\n    multiplier numeric(18, 6) NOT NULL,\n    \
+     register_digits integer,\n    capacity_per_hour numeric(18, 6),\n    allow_negative boolean NOT NULL\n) DISTSTYLE ALL",
+];
+
+/// The statements of one load, in order; the numbers of rows that some of them must report are the caller's to check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadScript {
+    /// Serialises loaders: Redshift does not keep the ledger's key unique.
+    pub lock: &'static str,
+    /// Adds the ledger row unless it is there; 0 rows mean that the snapshot is loaded.
+    pub claim: String,
+    /// An empty staging table of the lake's columns. DELETE, because TRUNCATE would commit.
+    pub stage: [String; 2],
+    /// Reads exactly the manifest's files.
+    pub copy: String,
+    /// Rows that the COPY brought; must be what the manifest promises.
+    pub count: String,
+    /// Moves them into the table.
+    pub insert: String,
+}
+
+/// The statements that load a job's files from a manifest. `role` is what the cluster reads S3 as.
+pub fn load_script(table: &LoadTable, job: &LoadJob, manifest_url: &str, role: &str, refused: usize) -> LoadScript {
+    let (staging, columns) = (table.staging(), table.column_list());
+    LoadScript {
+        lock: "LOCK raw.load_ledger",
+        claim: claim(job, refused),
+        stage: [
+            format!("CREATE TEMP TABLE IF NOT EXISTS {staging} AS SELECT {columns} FROM {} WHERE FALSE", table.target()),
+            format!("DELETE FROM {staging}"),
+        ],
+        copy: copy(&staging, manifest_url, role),
+        count: format!("SELECT count(*) FROM {staging}"),
+        insert: format!(
+            "INSERT INTO {} ({columns}, lake_snapshot_id, loaded_at)\nSELECT {columns}, {}, ledger.loaded_at\n\
+             FROM {staging}\nCROSS JOIN raw.load_ledger AS ledger\n\
+             WHERE ledger.lake_table = {} AND ledger.snapshot_id = {}",
+            table.target(),
+            job.snapshot_id,
+            literal(&job.lake_table),
+            job.snapshot_id
+        ),
+    }
+}
+
+/// `COPY` of the manifest's files into the staging table.
+pub fn copy(staging: &str, manifest_url: &str, role: &str) -> String {
+    format!("COPY {staging} FROM {} IAM_ROLE {} FORMAT AS PARQUET MANIFEST", literal(manifest_url), literal(role))
+}
+
+/// The ledger row, numbered and dated behind the newest of the table; nothing when the snapshot is there.
+fn claim(job: &LoadJob, refused: usize) -> String {
+    let table = literal(&job.lake_table);
+    format!(
+        "INSERT INTO raw.load_ledger (lake_table, snapshot_id, parent_snapshot_id, load_number, rows, files,\n\
+         \x20   quarantined_files, committed_at, started_at, loaded_at)\n\
+         SELECT {table}, {snapshot}, {parent}, coalesce(max(load_number), 0) + 1, {rows}, {files}, {refused},\n\
+         \x20   {committed}, sysdate, greatest(sysdate, max(loaded_at) + INTERVAL '0.000001 second')\n\
+         FROM raw.load_ledger\nWHERE lake_table = {table}\n\
+         HAVING count(CASE WHEN snapshot_id = {snapshot} THEN 1 END) = 0",
+        snapshot = job.snapshot_id,
+        parent = number(job.parent),
+        rows = job.rows(),
+        files = job.files.len(),
+        committed = instant(job.committed_at_micros),
+    )
+}
+
+/// The row of a file that was set aside.
+pub fn quarantine(job: &LoadJob, file: &LakeFile, reason: &str) -> String {
+    format!(
+        "INSERT INTO raw.load_quarantine (lake_table, snapshot_id, path, rows, bytes, reason, quarantined_at)\n\
+         VALUES ({}, {}, {}, {}, {}, {}, sysdate)",
+        literal(&job.lake_table),
+        job.snapshot_id,
+        literal(&file.path),
+        file.rows,
+        file.bytes,
+        literal(reason)
+    )
+}
+
+/// The statements that bring devices up to date, all in one transaction. Older versions than the warehouse has change
+/// nothing.
+pub fn upsert_devices(rows: &DeviceRows) -> Vec<String> {
+    let mut statements = vec!["LOCK raw.devices".to_owned()];
+    if !rows.erased.is_empty() {
+        let ids: Vec<_> = rows.erased.iter().map(|id| literal(id)).collect();
+        statements.extend(["raw.device_channels", "raw.devices"].map(|table| {
+            format!("DELETE FROM {table} WHERE device_id IN ({})", ids.join(", "))
+        }));
+    }
+    if !rows.devices.is_empty() {
+        statements.extend(staged("staged_devices", "raw.devices", rows.devices.iter().map(device_values)));
+        statements.push(
+            "DELETE FROM staged_devices USING raw.devices AS held WHERE held.device_id = staged_devices.device_id AND \
+             held.version >= staged_devices.version"
+                .to_owned(),
+        );
+        statements.extend(["raw.device_channels", "raw.devices"].map(|table| {
+            format!("DELETE FROM {table} USING staged_devices AS staged WHERE staged.device_id = {table}.device_id")
+        }));
+        statements.push("INSERT INTO raw.devices SELECT * FROM staged_devices".to_owned());
+        if !rows.channels.is_empty() {
+            statements.extend(staged("staged_channels", "raw.device_channels", rows.channels.iter().map(channel_values)));
+            statements.push(
+                "INSERT INTO raw.device_channels SELECT * FROM staged_channels WHERE device_id IN (SELECT device_id FROM \
+                 staged_devices)"
+                    .to_owned(),
+            );
+        }
+    }
+    statements
+}
+
+fn staged(staging: &str, target: &str, rows: impl Iterator<Item = String>) -> [String; 3] {
+    let rows: Vec<_> = rows.collect();
+    [
+        format!("CREATE TEMP TABLE IF NOT EXISTS {staging} (LIKE {target})"),
+        format!("DELETE FROM {staging}"),
+        format!("INSERT INTO {staging} VALUES\n    {}", rows.join(",\n    ")),
+    ]
+}
+
+fn device_values(row: &DeviceRow) -> String {
+    let texts = [&row.device_id, &row.tenant_id].map(|text| literal(text)).join(", ");
+    let named = [&row.status, &row.commodity, &row.customer_class, &row.zone].map(|text| literal(text)).join(", ");
+    format!(
+        "({texts}, {}, {}, {}, {named}, {}, {}, sysdate)",
+        optional(row.customer_id.as_deref()),
+        literal(&row.site_id),
+        optional(row.gateway_id.as_deref()),
+        row.version,
+        literal(&row.updated_at)
+    )
+}
+
+fn channel_values(row: &ChannelRow) -> String {
+    let texts = [&row.device_id, &row.channel, &row.kind, &row.unit].map(|text| literal(text)).join(", ");
+    format!(
+        "({texts}, {}, {}, {}, {}, {})",
+        number(row.interval_s),
+        row.multiplier,
+        number(row.register_digits),
+        row.capacity_per_hour.as_deref().unwrap_or("NULL"),
+        row.allow_negative
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::devices::DeviceChange;
+    use crate::core::devices::tests::device;
+    use crate::core::job::tests::job;
+
+    fn file(name: &str) -> LakeFile {
+        LakeFile { path: format!("s3://lake/warehouse/{name}.parquet"), rows: 12, bytes: 3456 }
+    }
+
+    fn script() -> LoadScript {
+        let job = job(77, Some(76), vec![file("a"), file("b")]);
+        let table = LoadTable::named("readings").unwrap();
+        load_script(&table, &job, "s3://lake/loads/77.manifest", "arn:aws:iam::123456789012:role/loader", 0)
+    }
+
+    #[test]
+    fn the_manifest_names_each_file_with_its_length() {
+        insta::assert_snapshot!(manifest(&[file("a"), file("b")]));
+    }
+
+    #[test]
+    fn the_sql_of_a_load() {
+        let LoadScript { lock, claim, stage, copy, count, insert } = script();
+        let [create, empty] = stage;
+        let statements = [lock, &claim, &create, &empty, &copy, &count, &insert];
+        insta::assert_snapshot!(statements.join(";\n\n"));
+    }
+
+    #[test]
+    fn the_sql_of_the_tables() {
+        insta::assert_snapshot!(create_tables().join(";\n\n"));
+    }
+
+    #[test]
+    fn the_sql_of_a_quarantined_file() {
+        insta::assert_snapshot!(quarantine(&job(77, None, vec![]), &file("a"), "it's broken at C:\\x"));
+    }
+
+    #[test]
+    fn the_sql_of_devices() {
+        let changes = [
+            DeviceChange::State(Box::new(device("d'1", 3))),
+            DeviceChange::Erased { device_id: "gone".into() },
+        ];
+        insta::assert_snapshot!(upsert_devices(&DeviceRows::from_changes(changes)).join(";\n\n"));
+    }
+}

@@ -1,0 +1,218 @@
+//! From a block of raw messages to the decisions about them, encoded and in order.
+
+use crate::core::columns;
+use crate::core::decide::{Message, Validator};
+use crate::core::decision::{Decision, DecisionWriter, SourcePosition, WHOLE_MESSAGE};
+use crate::core::devices::DeviceTable;
+use crate::core::tally::Tally;
+use kafka_pipeline::{Decoded, Poison, RecordBlock, frame};
+use meter_model::{RejectCode, UnknownName};
+use meterway_schemas::columns::{ReadingBatchColumns, ValidatedBatchColumns, WrongShape};
+use std::ops::Range;
+
+/// A decoded batch is not what the contract says. A mistake of the program: the decoder gives the reader's schema.
+#[derive(Debug, thiserror::Error)]
+pub enum NotTheContract {
+    /// A column is missing or of another type.
+    #[error(transparent)]
+    Shape(#[from] WrongShape),
+    /// An enum has a symbol that this version does not know.
+    #[error(transparent)]
+    Symbol(#[from] UnknownName),
+}
+
+/// What a message of a block became.
+#[derive(Debug, Clone, Copy)]
+pub enum Slot<'a> {
+    /// A row of a batch.
+    Row {
+        /// Index of the batch.
+        batch: usize,
+        /// Row in it.
+        row: usize,
+    },
+    /// Not decodable.
+    Poison(&'a Poison),
+}
+
+/// The messages of a decoded block in the order of their offsets, each with its index in the block.
+pub fn in_order(decoded: &Decoded) -> Vec<(usize, Slot<'_>)> {
+    let rows = decoded.batches.iter().enumerate().flat_map(|(batch, decoded)| {
+        decoded.rows.iter().enumerate().map(move |(row, index)| (*index as usize, Slot::Row { batch, row }))
+    });
+    let poison = decoded.poison.iter().map(|(index, poison)| (*index as usize, Slot::Poison(poison)));
+    let mut slots: Vec<_> = rows.chain(poison).collect();
+    slots.sort_unstable_by_key(|(index, _)| *index);
+    slots
+}
+
+/// Whether some message of the block names a device that the table does not hold.
+///
+/// # Errors
+/// [`NotTheContract`].
+pub fn has_unknown_device(decoded: &Decoded, devices: &DeviceTable) -> Result<bool, NotTheContract> {
+    for decoded in &decoded.batches {
+        let columns = ReadingBatchColumns::try_from(&decoded.batch)?;
+        if columns.device_id.iter().flatten().any(|device| devices.get(device).is_none()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A message that was rejected in part or as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Index of the message in its block.
+    pub record: usize,
+    /// Reason of the first rejection.
+    pub code: RejectCode,
+    /// What was found and expected, for people.
+    pub message: String,
+}
+
+/// The decisions about the messages of a block. Reused from block to block.
+#[derive(Debug, Default)]
+pub struct DecidedBlock {
+    bytes: Vec<u8>,
+    ends: Vec<(usize, usize)>,
+    /// What must lie in the dead-letter topic before the decisions are written.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Counts of what the decisions say.
+    pub tally: Tally,
+}
+
+impl DecidedBlock {
+    /// The decisions in order: index of the message in its block, and the framed bytes.
+    pub fn decisions(&self) -> impl ExactSizeIterator<Item = (usize, &[u8])> {
+        self.ends.iter().enumerate().map(|(number, (record, end))| {
+            let start = number.checked_sub(1).map_or(0, |before| self.ends[before].1);
+            (*record, &self.bytes[Range { start, end: *end }])
+        })
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.dead_letters.clear();
+        self.tally = Tally::default();
+    }
+}
+
+/// Decides about whole blocks of one partition.
+#[derive(Debug)]
+pub struct BlockDecider {
+    validator: Validator,
+    writer: DecisionWriter,
+    schema_id: u32,
+}
+
+impl BlockDecider {
+    /// Decisions of a validator, framed with the id of their schema.
+    pub fn new(validator: Validator, schema_id: u32) -> Self {
+        let writer = DecisionWriter::new(validator.rules());
+        Self { validator, writer, schema_id }
+    }
+
+    /// What decides.
+    pub fn validator(&self) -> &Validator {
+        &self.validator
+    }
+
+    /// Decides about every message of a block at a time (UTC microseconds).
+    ///
+    /// # Errors
+    /// [`NotTheContract`].
+    pub fn decide(
+        &mut self,
+        devices: &DeviceTable,
+        now: i64,
+        (block, decoded): (&RecordBlock, &Decoded),
+        out: &mut DecidedBlock,
+    ) -> Result<(), NotTheContract> {
+        out.clear();
+        let batches: Vec<ReadingBatchColumns<'_>> =
+            decoded.batches.iter().map(|decoded| ReadingBatchColumns::try_from(&decoded.batch)).collect::<Result<_, _>>()?;
+        let flags: Vec<_> = batches.iter().map(columns::flags).collect();
+        let readings: Vec<_> =
+            batches.iter().zip(&flags).map(|(batch, flags)| columns::readings(batch, flags)).collect::<Result<_, _>>()?;
+        for (record, slot) in in_order(decoded) {
+            let raw = block.get(record);
+            let decision = match slot {
+                Slot::Poison(poison) => Decision::poison(raw.key, code_of(poison), poison.to_string()),
+                Slot::Row { batch, row } => {
+                    let content = columns::batch(&batches[batch], &readings[batch], row)?;
+                    let payload_bytes = raw.payload.map_or(0, <[u8]>::len);
+                    self.validator.decide(devices, now, &Message { key: raw.key, payload_bytes, batch: content })
+                }
+            };
+            let at = SourcePosition { partition: block.partition(), offset: raw.offset };
+            frame(self.schema_id, &[], &mut out.bytes);
+            self.writer.write(&decision, at, now, &mut out.bytes);
+            out.ends.push((record, out.bytes.len()));
+            out.tally.add(&decision);
+            out.dead_letters.extend(dead_letter(record, &decision));
+        }
+        Ok(())
+    }
+}
+
+fn code_of(poison: &Poison) -> RejectCode {
+    poison.code().parse().unwrap_or(RejectCode::InternalError)
+}
+
+fn dead_letter(record: usize, decision: &Decision<'_>) -> Option<DeadLetter> {
+    let first = decision.rejected.first()?;
+    let message = if first.index == WHOLE_MESSAGE {
+        first.detail.to_string()
+    } else {
+        let (rejected, all) = (decision.rejected.len(), decision.batch.readings.len());
+        format!("{rejected} of {all} readings rejected, first reading {}: {}", first.index, first.detail)
+    };
+    Some(DeadLetter { record, code: first.code, message })
+}
+
+/// Takes earlier decisions of a partition back into a validator.
+///
+/// # Errors
+/// [`NotTheContract`].
+pub fn learn(
+    validator: &mut Validator,
+    decoded: &Decoded,
+    partition: i32,
+    mut is_first: impl FnMut(i64) -> bool,
+) -> Result<Learning, NotTheContract> {
+    let mut learning = Learning::default();
+    let batches: Vec<ValidatedBatchColumns<'_>> =
+        decoded.batches.iter().map(|decoded| ValidatedBatchColumns::try_from(&decoded.batch)).collect::<Result<_, _>>()?;
+    for (_, slot) in in_order(decoded) {
+        let Slot::Row { batch, row } = slot else {
+            learning.unreadable += 1;
+            continue;
+        };
+        let columns = &batches[batch];
+        if columns.source_partition.value(row) != partition {
+            learning.unreadable += 1;
+        } else if is_first(columns.source_offset.value(row)) {
+            learning.decisions += 1;
+            validator.learn(columns.tenant_id.value(row), columns.device_id.value(row), columns::learned(columns, row)?);
+        } else {
+            learning.repeated += 1;
+        }
+    }
+    Ok(learning)
+}
+
+/// What was taken from earlier decisions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Learning {
+    /// First decisions about their source offset.
+    pub decisions: u64,
+    /// Re-emissions, which count for nothing.
+    pub repeated: u64,
+    /// Messages that are no decisions of this partition.
+    pub unreadable: u64,
+}
+
+#[cfg(test)]
+mod tests;
