@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::out::{Format, Out};
-use crate::{onboard, schemas, simulate, topics};
+use crate::{demo, onboard, schemas, simulate, topics, verify};
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -76,6 +76,10 @@ enum Commands {
     Simulate(Box<simulate::SimulateCommand>),
     /// Register tenants, customers, sites and devices from a file
     Onboard(onboard::OnboardArgs),
+    /// Prove that nothing was lost and nothing came twice, or show where
+    Verify(Box<verify::VerifyArgs>),
+    /// The whole way of a reading on the local stack, for someone who sees it for the first time
+    Demo(Box<demo::DemoArgs>),
     /// Shell completions on stdout
     Completions {
         /// The shell
@@ -95,6 +99,8 @@ pub(crate) async fn dispatch(cli: Cli, out: &Out) -> anyhow::Result<Exit> {
         Commands::Schemas(command) => schemas::run(command, out).await,
         Commands::Simulate(command) => Box::pin(simulate::run(*command, out)).await,
         Commands::Onboard(args) => Box::pin(onboard::run(args, out)).await,
+        Commands::Verify(args) => Box::pin(verify::run(*args, out)).await,
+        Commands::Demo(args) => Box::pin(demo::run(*args, out)).await,
         Commands::Completions { shell } => completions(shell, out),
     }
 }

@@ -64,22 +64,3 @@ impl RegistryArgs {
         Ok(RegistryConfig { url: url.to_owned() })
     }
 }
-
-/// How to reach the register of devices.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Metadata")]
-pub(crate) struct MetadataArgs {
-    /// URL of the metadata service's gRPC port
-    #[arg(long, env = "METADATA_GRPC_URL", value_name = "URL")]
-    metadata_grpc_url: Option<String>,
-}
-
-impl MetadataArgs {
-    /// The URL.
-    ///
-    /// # Errors
-    /// [`BadConfig`] when it is not given.
-    pub(crate) fn url(&self) -> Result<&str, BadConfig> {
-        required(self.metadata_grpc_url.as_ref(), "--metadata-grpc-url", "METADATA_GRPC_URL")
-    }
-}

@@ -6,21 +6,26 @@
 
 mod cli;
 mod connection;
+mod demo;
 mod env_file;
 pub mod exit;
 mod fleet_file;
+pub mod local;
+mod metadata;
 mod onboard;
 mod out;
 mod schemas;
 mod simulate;
 mod topics;
+mod verify;
 
 use clap::FromArgMatches;
 use cli::Cli;
 use exit::{BadConfig, Exit};
 use out::Out;
+use std::io::IsTerminal;
 use std::process::ExitCode;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::EnvFilter;
 
 /// Runs the command line of the process.
 pub fn main() -> ExitCode {
@@ -35,7 +40,7 @@ pub fn main() -> ExitCode {
         // clap prints help to stdout (0) and mistakes to stderr (2).
         Err(usage) => usage.exit(),
     };
-    start_logging(cli.global.verbose);
+    start_logging(cli.global.verbose, cli.global.no_color);
     service_runtime::install_crypto_provider();
     match run(cli) {
         Ok(exit) => exit.into(),
@@ -55,14 +60,17 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
     }
 }
 
-fn start_logging(verbose: u8) {
-    let level = match verbose {
-        0 => LevelFilter::WARN,
-        1 => LevelFilter::INFO,
-        2 => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
+fn start_logging(verbose: u8, no_color: bool) {
+    // The Kafka client warns of everything that it will try again; what fails for good comes back as an error.
+    let filter = match verbose {
+        0 => "warn,kafka_pipeline=error",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
     };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false).init();
+    let ansi = !no_color && std::io::stderr().is_terminal();
+    let logs = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_ansi(ansi);
+    logs.with_writer(std::io::stderr).with_target(false).init();
 }
 
 /// A setting that a command cannot do without.

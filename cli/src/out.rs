@@ -1,6 +1,5 @@
 //! The only module that writes to the terminal: data to stdout, everything else to stderr.
 
-use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 
@@ -34,29 +33,52 @@ pub(crate) enum Mood {
     Plain,
 }
 
-/// A table in the making.
+/// A table in the making: columns as wide as their widest cell, two spaces between.
 #[derive(Debug)]
 pub(crate) struct Rows {
-    table: Table,
+    header: Vec<String>,
+    rows: Vec<(Mood, Vec<String>)>,
     color: bool,
 }
 
 impl Rows {
-    /// Adds a row of plain cells behind one that has a mood.
+    /// Adds a row; the mood is that of its first cell.
     pub(crate) fn push(&mut self, mood: Mood, cells: impl IntoIterator<Item = String>) {
-        let mut cells = cells.into_iter();
-        let first = Cell::new(cells.next().unwrap_or_default());
-        let color = match mood {
-            Mood::Good => Some(Color::Green),
-            Mood::Notice => Some(Color::Yellow),
-            Mood::Bad => Some(Color::Red),
-            Mood::Plain => None,
-        };
-        let first = match color.filter(|_| self.color) {
-            Some(color) => first.fg(color),
-            None => first,
-        };
-        self.table.add_row(std::iter::once(first).chain(cells.map(Cell::new)));
+        self.rows.push((mood, cells.into_iter().collect()));
+    }
+
+    fn render(&self) -> String {
+        let lines = || std::iter::once((Mood::Plain, &self.header)).chain(self.rows.iter().map(|(m, row)| (*m, row)));
+        let width =
+            |column: usize| lines().filter_map(|(_, row)| row.get(column)).map(|cell| cell.chars().count()).max();
+        let widths: Vec<usize> = (0..self.header.len()).map(|column| width(column).unwrap_or(0)).collect();
+        lines().map(|(mood, row)| self.line(mood, row, &widths)).collect()
+    }
+
+    fn line(&self, mood: Mood, row: &[String], widths: &[usize]) -> String {
+        let mut line = String::new();
+        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+            let cell = format!("{cell:width$}  ");
+            match mood.ansi().filter(|_| self.color && column == 0) {
+                Some(code) => line += &format!("\x1b[{code}m{cell}\x1b[0m"),
+                None => line += &cell,
+            }
+        }
+        line.truncate(line.trim_end().len());
+        line.push('\n');
+        line
+    }
+}
+
+impl Mood {
+    /// Parameter of the terminal's colour sequence.
+    fn ansi(self) -> Option<u8> {
+        match self {
+            Self::Good => Some(32),
+            Self::Notice => Some(33),
+            Self::Bad => Some(31),
+            Self::Plain => None,
+        }
     }
 }
 
@@ -81,14 +103,10 @@ impl Out {
         if !self.is_table() {
             return self.json(report);
         }
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(headers);
-        let mut rows = Rows { table, color: self.color };
+        let header = headers.iter().map(|header| (*header).to_owned()).collect();
+        let mut rows = Rows { header, rows: Vec::new(), color: self.color };
         fill(report, &mut rows);
-        if rows.table.row_count() == 0 {
-            return Ok(());
-        }
-        self.text(&rows.table.trim_fmt())
+        if rows.rows.is_empty() { Ok(()) } else { self.text(&rows.render()) }
     }
 
     /// Writes a document.
@@ -119,4 +137,27 @@ pub(crate) fn complain(text: &str) {
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let broken = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
     error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(broken))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(color: bool) -> Rows {
+        let mut rows = Rows { header: vec!["topic".into(), "is".into()], rows: Vec::new(), color };
+        rows.push(Mood::Bad, ["a".into(), "größer".into()]);
+        rows.push(Mood::Plain, ["longer name".into(), String::new()]);
+        rows
+    }
+
+    #[test]
+    fn columns_are_aligned_without_trailing_blanks() {
+        assert_eq!(rows(false).render(), "topic        is\na            größer\nlonger name\n");
+    }
+
+    #[test]
+    fn colours_are_used_only_when_wanted() {
+        assert!(rows(true).render().contains("\x1b[31ma"));
+        assert!(!rows(false).render().contains('\x1b'));
+    }
 }

@@ -71,11 +71,7 @@ pub(crate) struct SubjectState {
 ///
 /// # Errors
 /// When the registry gives no answer.
-pub(crate) async fn state_of(
-    registry: &Registry,
-    subject: &str,
-    contract: &Contract,
-) -> anyhow::Result<SubjectState> {
+pub(crate) async fn state_of(registry: &Registry, subject: &str, contract: &Contract) -> anyhow::Result<SubjectState> {
     let ask = || format!("ask the registry about {subject}");
     let versions = or_none(registry.versions(subject).await).with_context(ask)?.unwrap_or_default();
     let version = versions.last().copied();

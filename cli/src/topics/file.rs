@@ -240,9 +240,13 @@ mod tests {
     fn what_does_not_fit_is_named() {
         assert!(error("[[topic]]\nname = \"a\"\nretention = \"1d\"").contains("topic a: is declared twice"));
         assert!(error("[[topic]]\nname = \"b\"").contains("topic b: cleanup delete needs a retention"));
-        assert!(error("[[topic]]\nname = \"b\"\nretention = \"1d\"\ncontract = \"x\"").contains("no contract is called x"));
+        assert!(
+            error("[[topic]]\nname = \"b\"\nretention = \"1d\"\ncontract = \"x\"").contains("no contract is called x")
+        );
         assert!(error("[[topic]]\nname = \"b\"\nretention = \"1d\"\nmin_insync_replicas = 2").contains("is more than"));
-        assert!(error("[[topic]]\nname = \"b\"\nretention = \"1d\"\nsame_partitions_as = \"z\"").contains("no topic above"));
+        assert!(
+            error("[[topic]]\nname = \"b\"\nretention = \"1d\"\nsame_partitions_as = \"z\"").contains("no topic above")
+        );
         assert!(error("retentoin = \"7d\"").contains("retentoin"));
     }
 }

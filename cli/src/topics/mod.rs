@@ -94,7 +94,9 @@ async fn apply(args: ApplyArgs, out: &Out) -> anyhow::Result<Exit> {
     }
     if apply {
         for change in &report.changes {
-            make(change, &admin, &registry).await.with_context(|| format!("change {} {}", change.object, change.what))?;
+            make(change, &admin, &registry)
+                .await
+                .with_context(|| format!("change {} {}", change.object, change.what))?;
         }
     }
     if !out.is_table() {

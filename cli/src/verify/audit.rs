@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What a raw message holds, as far as it can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RawMessage {
+pub(crate) enum RawMessage {
     /// No ReadingBatch: only a decision that rejects the whole message is right.
     Undecodable,
     /// Digest and local day of each reading, in order.
@@ -14,55 +14,55 @@ pub enum RawMessage {
 
 /// What a decision says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Decision {
+pub(crate) struct Decision {
     /// Offset of the raw message.
-    pub source_offset: i64,
+    pub(crate) source_offset: i64,
     /// Digest and local day of each accepted reading, in order.
-    pub accepted: Vec<(u128, i32)>,
+    pub(crate) accepted: Vec<(u128, i32)>,
     /// Positions of the rejected readings; -1 stands for the whole message.
-    pub rejected: Vec<i32>,
+    pub(crate) rejected: Vec<i32>,
 }
 
 /// Something that does not add up.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// Offset of the raw message.
-    pub source_offset: i64,
+    pub(crate) source_offset: i64,
     /// What is wrong.
-    pub what: String,
+    pub(crate) what: String,
 }
 
 /// The state of the audit of one partition.
 #[derive(Debug, Default)]
-pub struct Audit {
+pub(crate) struct Audit {
     partition: i32,
     raw: BTreeMap<i64, RawMessage>,
     decided: BTreeSet<i64>,
     /// Readings in raw messages within the window.
-    pub raw_readings: u64,
+    pub(crate) raw_readings: u64,
     /// Accepted readings, by local day.
-    pub accepted: Tallies,
+    pub(crate) accepted: Tallies,
     /// Rejected readings; those of a message rejected whole count one by one, an undecodable message counts none.
-    pub rejected_readings: u64,
+    pub(crate) rejected_readings: u64,
     /// Raw messages rejected whole.
-    pub rejected_messages: u64,
+    pub(crate) rejected_messages: u64,
     /// Entries of the rejected table that the decisions ask for.
-    pub rejections: Tally,
+    pub(crate) rejections: Tally,
     /// Decisions about an offset that had been decided before.
-    pub re_emissions: u64,
+    pub(crate) re_emissions: u64,
     /// What does not add up.
-    pub findings: Vec<Finding>,
+    pub(crate) findings: Vec<Finding>,
 }
 
 impl Audit {
     /// An audit of the raw messages of a partition, by offset.
-    pub fn new(partition: i32, raw: BTreeMap<i64, RawMessage>) -> Self {
+    pub(crate) fn new(partition: i32, raw: BTreeMap<i64, RawMessage>) -> Self {
         let raw_readings = raw.values().map(|message| message.len() as u64).sum();
         Self { partition, raw, raw_readings, ..Self::default() }
     }
 
     /// Takes the next decision of the log. Decisions about offsets outside the raw messages are none of our business.
-    pub fn decide(&mut self, decision: &Decision) {
+    pub(crate) fn decide(&mut self, decision: &Decision) {
         let offset = decision.source_offset;
         let Some(raw) = self.raw.get(&offset) else { return };
         if !self.decided.insert(offset) {
@@ -87,28 +87,28 @@ impl Audit {
     }
 
     /// A message of the decisions topic that is no decision: nobody can say what it decided.
-    pub fn unreadable(&mut self, offset: i64) {
+    pub(crate) fn unreadable(&mut self, offset: i64) {
         self.findings
             .push(Finding { source_offset: -1, what: format!("decision at offset {offset} cannot be decoded") });
     }
 
     /// The partition.
-    pub fn partition(&self) -> i32 {
+    pub(crate) fn partition(&self) -> i32 {
         self.partition
     }
 
     /// Number of raw messages that no decision has named so far.
-    pub fn undecided(&self) -> usize {
+    pub(crate) fn undecided(&self) -> usize {
         self.raw.len() - self.decided.len()
     }
 
     /// Number of raw messages.
-    pub fn messages(&self) -> usize {
+    pub(crate) fn messages(&self) -> usize {
         self.raw.len()
     }
 
     /// Ends the audit: every raw message without a decision becomes a finding.
-    pub fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         for offset in self.raw.keys().filter(|offset| !self.decided.contains(offset)) {
             self.findings.push(Finding { source_offset: *offset, what: "no decision about this message".to_owned() });
         }
@@ -157,7 +157,7 @@ fn contradiction(raw: &RawMessage, decision: &Decision) -> Option<String> {
 }
 
 /// Digest of an entry of the rejected table.
-pub fn rejection_digest(partition: i32, offset: i64, index: i32) -> u128 {
+pub(crate) fn rejection_digest(partition: i32, offset: i64, index: i32) -> u128 {
     let mut bytes = [0u8; 16];
     bytes[..4].copy_from_slice(&partition.to_le_bytes());
     bytes[4..12].copy_from_slice(&offset.to_le_bytes());

@@ -9,47 +9,74 @@ use std::sync::Arc;
 
 /// Where the lake is.
 #[derive(Debug, Clone, clap::Args)]
-pub struct LakeArgs {
+#[command(next_help_heading = "Lake")]
+pub(crate) struct LakeArgs {
     /// Endpoint of the object store; leave out for AWS
     #[arg(long, env = "S3_ENDPOINT")]
-    pub s3_endpoint: Option<String>,
+    pub(crate) s3_endpoint: Option<String>,
     /// Bucket of the lake
     #[arg(long, env = "S3_BUCKET", default_value = "lake")]
-    pub s3_bucket: String,
+    pub(crate) s3_bucket: String,
     /// Region of the bucket
     #[arg(long, env = "S3_REGION", default_value = "us-east-1")]
-    pub s3_region: String,
+    s3_region: String,
     /// Access key; leave out to use the environment's credentials
     #[arg(long, env = "S3_READER_ACCESS_KEY", hide_env_values = true)]
-    pub s3_access_key: Option<String>,
+    pub(crate) s3_access_key: Option<String>,
     /// Secret key
     #[arg(long, env = "S3_READER_SECRET_KEY", hide_env_values = true)]
-    pub s3_secret_key: Option<String>,
+    pub(crate) s3_secret_key: Option<String>,
     /// Connection URL of the SQL catalog
-    #[arg(long, env = "ICEBERG_CATALOG_URL", hide_env_values = true)]
-    pub catalog_url: String,
+    #[arg(long, env = "ICEBERG_CATALOG_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) catalog_url: Option<String>,
     /// Name of the catalog
     #[arg(long, env = "ICEBERG_CATALOG_NAME", default_value = "meterway")]
-    pub catalog_name: String,
+    catalog_name: String,
     /// Namespace of the lake's tables
     #[arg(long, env = "ICEBERG_NAMESPACE", default_value = "meterway")]
-    pub namespace: String,
+    namespace: String,
+}
+
+impl LakeArgs {
+    /// The bucket, so far without credentials.
+    pub(crate) fn store(&self) -> AmazonS3Builder {
+        let builder = AmazonS3Builder::new().with_bucket_name(&self.s3_bucket).with_region(&self.s3_region);
+        match &self.s3_endpoint {
+            Some(endpoint) => builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://")),
+            None => builder,
+        }
+    }
 }
 
 /// The lake, opened for reading.
 #[derive(Debug)]
-pub struct LakeReader {
+pub(crate) struct LakeReader {
     store: Arc<dyn ObjectStore>,
     args: LakeArgs,
 }
 
+/// What a table's metadata says of its newest snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct TableSummary {
+    /// Newest snapshot; `None` while nothing was committed.
+    pub(crate) snapshot_id: Option<i64>,
+    /// When it was committed, in milliseconds since 1970-01-01 UTC.
+    pub(crate) committed_at_ms: Option<i64>,
+    /// Rows of the table, as the summary adds them up.
+    pub(crate) rows: Option<u64>,
+    /// Data files of the table, as the summary adds them up.
+    pub(crate) files: Option<u64>,
+    /// The newest summary entry `meterway.heads`: how far the writer has read its topics.
+    pub(crate) heads: Option<String>,
+}
+
 /// A data file of a table's current snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DataFile {
+pub(crate) struct DataFile {
     /// Object URL.
-    pub path: String,
+    pub(crate) path: String,
     /// Rows the manifest claims for it.
-    pub rows: u64,
+    pub(crate) rows: u64,
 }
 
 impl LakeReader {
@@ -57,11 +84,8 @@ impl LakeReader {
     ///
     /// # Errors
     /// When the settings make no store.
-    pub fn new(args: &LakeArgs) -> anyhow::Result<Self> {
-        let mut builder = AmazonS3Builder::new().with_bucket_name(&args.s3_bucket).with_region(&args.s3_region);
-        if let Some(endpoint) = &args.s3_endpoint {
-            builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
-        }
+    pub(crate) fn new(args: &LakeArgs) -> anyhow::Result<Self> {
+        let mut builder = args.store();
         if let (Some(key), Some(secret)) = (&args.s3_access_key, &args.s3_secret_key) {
             builder = builder.with_access_key_id(key).with_secret_access_key(secret);
         }
@@ -72,10 +96,8 @@ impl LakeReader {
     ///
     /// # Errors
     /// When the catalog or the store cannot be reached, or the metadata is not Iceberg v2.
-    pub async fn data_files(&self, table: &str) -> anyhow::Result<Vec<DataFile>> {
-        let Some(location) = self.metadata_location(table).await? else { return Ok(Vec::new()) };
-        let metadata: serde_json::Value =
-            serde_json::from_slice(&self.get(&location).await?).context("parse metadata")?;
+    pub(crate) async fn data_files(&self, table: &str) -> anyhow::Result<Vec<DataFile>> {
+        let Some(metadata) = self.metadata(table).await? else { return Ok(Vec::new()) };
         let Some(current) = metadata["current-snapshot-id"].as_i64().filter(|id| *id != -1) else {
             return Ok(Vec::new());
         };
@@ -93,11 +115,24 @@ impl LakeReader {
         Ok(files)
     }
 
+    /// What the table's metadata says of its newest snapshot; `None` when the catalog has no such table.
+    ///
+    /// # Errors
+    /// When the catalog or the store cannot be reached, or the metadata is no JSON.
+    pub(crate) async fn summary(&self, table: &str) -> anyhow::Result<Option<TableSummary>> {
+        Ok(self.metadata(table).await?.as_ref().map(summarize))
+    }
+
+    async fn metadata(&self, table: &str) -> anyhow::Result<Option<serde_json::Value>> {
+        let Some(location) = self.metadata_location(table).await? else { return Ok(None) };
+        Ok(Some(serde_json::from_slice(&self.get(&location).await?).context("parse metadata")?))
+    }
+
     /// The bytes of an object, by its URL.
     ///
     /// # Errors
     /// When the object is not in the lake's bucket or cannot be read.
-    pub async fn get(&self, url: &str) -> anyhow::Result<Bytes> {
+    pub(crate) async fn get(&self, url: &str) -> anyhow::Result<Bytes> {
         let key = url
             .split_once("://")
             .and_then(|(_, rest)| rest.strip_prefix(&self.args.s3_bucket))
@@ -109,7 +144,8 @@ impl LakeReader {
     }
 
     async fn metadata_location(&self, table: &str) -> anyhow::Result<Option<String>> {
-        let client = super::warehouse::connect(&self.args.catalog_url).await.context("open catalog")?;
+        let url = crate::required(self.args.catalog_url.as_ref(), "--catalog-url", "ICEBERG_CATALOG_URL")?;
+        let client = super::warehouse::connect(url).await.context("open catalog")?;
         let exists: Option<String> = client
             .query_one("SELECT to_regclass('iceberg_tables')::text", &[])
             .await
@@ -127,6 +163,27 @@ impl LakeReader {
             .await
             .context("look up table")?;
         Ok(row.map(|row| row.get(0)))
+    }
+}
+
+/// Walks back from the current snapshot for what only some snapshots carry: other engines add snapshots of their own.
+fn summarize(metadata: &serde_json::Value) -> TableSummary {
+    const HEADS: &str = "meterway.heads";
+    let snapshots = metadata["snapshots"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let by_id = |id: i64| snapshots.iter().find(|snapshot| snapshot["snapshot-id"].as_i64() == Some(id));
+    let Some(current) = metadata["current-snapshot-id"].as_i64().and_then(by_id) else {
+        return TableSummary::default();
+    };
+    let total = |key: &str| current["summary"][key].as_str().and_then(|text| text.parse().ok());
+    // Each step takes a snapshot away, so metadata that goes in a circle ends too.
+    let history = std::iter::successors(Some(current), |snapshot| by_id(snapshot["parent-snapshot-id"].as_i64()?));
+    let heads = history.take(snapshots.len()).find_map(|snapshot| snapshot["summary"][HEADS].as_str());
+    TableSummary {
+        snapshot_id: current["snapshot-id"].as_i64(),
+        committed_at_ms: current["timestamp-ms"].as_i64(),
+        rows: total("total-records"),
+        files: total("total-data-files"),
+        heads: heads.map(str::to_owned),
     }
 }
 
@@ -172,5 +229,42 @@ fn text(record: &Record, name: &str) -> anyhow::Result<String> {
     match field(record, name)? {
         Value::String(value) => Ok(value.clone()),
         other => Err(anyhow!("{name} is {other:?}, not a text")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn snapshot(id: i64, parent: Option<i64>, summary: serde_json::Value) -> serde_json::Value {
+        json!({ "snapshot-id": id, "parent-snapshot-id": parent, "timestamp-ms": id * 1000, "summary": summary })
+    }
+
+    #[test]
+    fn heads_are_looked_for_behind_snapshots_of_other_engines() {
+        let written = json!({ "total-records": "7", "total-data-files": "2", "meterway.heads": "h" });
+        let compacted = json!({ "total-records": "7", "total-data-files": "1" });
+        let metadata = json!({
+            "current-snapshot-id": 2,
+            "snapshots": [snapshot(1, None, written), snapshot(2, Some(1), compacted)],
+        });
+        let expected = TableSummary {
+            snapshot_id: Some(2),
+            committed_at_ms: Some(2000),
+            rows: Some(7),
+            files: Some(1),
+            heads: Some("h".to_owned()),
+        };
+        assert_eq!(summarize(&metadata), expected);
+    }
+
+    #[test]
+    fn empty_tables_and_circles_have_an_end() {
+        for current in [json!(-1), json!(null)] {
+            assert_eq!(summarize(&json!({ "current-snapshot-id": current })), TableSummary::default());
+        }
+        let circle = json!({ "current-snapshot-id": 1, "snapshots": [snapshot(1, Some(1), json!({}))] });
+        assert_eq!(summarize(&circle).heads, None);
     }
 }

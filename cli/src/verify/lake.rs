@@ -18,18 +18,18 @@ use std::collections::BTreeMap;
 
 /// Readings of the lake whose raw message lies in a window, and how many lie outside.
 #[derive(Debug, Default)]
-pub struct Readings {
+pub(crate) struct Readings {
     /// Inside the windows, by partition and local day.
-    pub inside: Tallies,
+    pub(crate) inside: Tallies,
     /// Rows whose raw message is no longer, or not yet, in the topic.
-    pub outside: u64,
+    pub(crate) outside: u64,
 }
 
 /// Counts the table of readings.
 ///
 /// # Errors
 /// When a file cannot be read, or holds another number of rows than its manifest claims.
-pub async fn readings(lake: &LakeReader, windows: &Windows) -> anyhow::Result<Readings> {
+pub(crate) async fn readings(lake: &LakeReader, windows: &Windows) -> anyhow::Result<Readings> {
     const COLUMNS: &[&str] = &[
         "tenant_id",
         "device_id",
@@ -50,7 +50,7 @@ pub async fn readings(lake: &LakeReader, windows: &Windows) -> anyhow::Result<Re
 ///
 /// # Errors
 /// As [`readings`].
-pub async fn rejections(lake: &LakeReader, windows: &Windows) -> anyhow::Result<BTreeMap<i32, Tally>> {
+pub(crate) async fn rejections(lake: &LakeReader, windows: &Windows) -> anyhow::Result<BTreeMap<i32, Tally>> {
     const COLUMNS: &[&str] = &["source_partition", "source_offset", "reading_index"];
     let mut found: BTreeMap<i32, Tally> = BTreeMap::new();
     scan(lake, "rejected", COLUMNS, |batch| {
@@ -72,7 +72,7 @@ pub async fn rejections(lake: &LakeReader, windows: &Windows) -> anyhow::Result<
 ///
 /// # Errors
 /// As [`readings`].
-pub async fn landing(lake: &LakeReader, topic: &str, windows: &Windows) -> anyhow::Result<BTreeMap<i32, Tally>> {
+pub(crate) async fn landing(lake: &LakeReader, topic: &str, windows: &Windows) -> anyhow::Result<BTreeMap<i32, Tally>> {
     let mut found: BTreeMap<i32, Tally> = BTreeMap::new();
     scan(lake, "landing", &["topic", "partition", "offset", "payload"], |batch| {
         let (topics, payloads) = (string(&batch, "topic")?, column(&batch, "payload")?);
@@ -94,7 +94,7 @@ pub async fn landing(lake: &LakeReader, topic: &str, windows: &Windows) -> anyho
 }
 
 /// Digest of a raw message's place and bytes; a null payload differs from an empty one.
-pub fn payload_digest(offset: i64, payload: Option<&[u8]>) -> u128 {
+pub(crate) fn payload_digest(offset: i64, payload: Option<&[u8]>) -> u128 {
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();
     hasher.update(&offset.to_le_bytes());
     hasher.update(&[u8::from(payload.is_some())]);

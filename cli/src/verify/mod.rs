@@ -6,19 +6,23 @@
 //! the services but the schemas: topics are decoded with apache-avro, the lake is read by an Iceberg reader of its own.
 
 mod audit;
-pub mod iceberg;
+pub(crate) mod iceberg;
 mod lake;
 mod report;
 mod tally;
 mod topics;
-pub mod warehouse;
+mod warehouse;
 
-pub use report::{Difference, Report, Totals};
-
+use crate::{
+    connection::{KafkaArgs, RegistryArgs},
+    exit::Exit,
+    out::Out,
+};
 use anyhow::Context;
 use audit::Audit;
 use iceberg::{LakeArgs, LakeReader};
-use kafka_pipeline::{Admin, KafkaConfig, Registry, RegistryConfig, RegistryError};
+use kafka_pipeline::{Admin, Registry, RegistryError};
+use report::Report;
 use std::{
     collections::BTreeMap,
     ops::Range,
@@ -32,36 +36,33 @@ use topics::{RawPartition, Topics};
     after_help = "Examples:\n  meterway --env-file .local/demo.env verify\n  meterway verify --wait 60 --json\n\n\
 Exit codes: 0 everything adds up, 1 it does not, 70 something could not be reached."
 )]
-pub struct VerifyArgs {
-    /// Kafka brokers, host:port, comma separated
-    #[arg(long, env = "KAFKA_BOOTSTRAP")]
-    pub kafka_bootstrap: String,
-    /// Base URL of the schema registry
-    #[arg(long, env = "SCHEMA_REGISTRY_URL")]
-    pub schema_registry_url: String,
-    /// The lake
+pub(crate) struct VerifyArgs {
     #[command(flatten)]
-    pub lake: LakeArgs,
+    kafka: KafkaArgs,
+    #[command(flatten)]
+    registry: RegistryArgs,
+    #[command(flatten)]
+    lake: LakeArgs,
     /// Connection URL of the warehouse
-    #[arg(long, env = "WAREHOUSE_READER_URL", hide_env_values = true)]
-    pub warehouse_url: String,
+    #[arg(long, env = "WAREHOUSE_READER_URL", value_name = "URL", hide_env_values = true)]
+    warehouse_url: Option<String>,
     /// Seconds to wait until decisions, lake and warehouse have caught up with what was in the raw topic at the start
     #[arg(long, default_value_t = 0)]
-    pub wait: u64,
+    wait: u64,
     /// Raw topic
     #[arg(long, default_value = "meter.readings.raw.v1")]
-    pub raw_topic: String,
+    raw_topic: String,
     /// Topic of decisions
     #[arg(long, default_value = "meter.readings.validated.v1")]
-    pub validated_topic: String,
+    validated_topic: String,
     /// Compacted topic of devices, for their time zones
     #[arg(long, default_value = "meter.devices.v1")]
-    pub devices_topic: String,
+    devices_topic: String,
 }
 
 /// For each partition the offsets of the raw messages that are compared.
 #[derive(Debug, Clone, Default)]
-pub struct Windows(BTreeMap<i32, Range<i64>>);
+struct Windows(BTreeMap<i32, Range<i64>>);
 
 impl Windows {
     fn contains(&self, partition: i32, offset: i64) -> bool {
@@ -71,13 +72,27 @@ impl Windows {
 
 const POLL: Duration = Duration::from_secs(2);
 
+/// Runs the command: prints the report, and ends with 1 when it does not add up.
+///
+/// # Errors
+/// As [`verify`].
+pub(crate) async fn run(args: VerifyArgs, out: &Out) -> anyhow::Result<Exit> {
+    let report = verify(&args).await?;
+    if out.is_table() {
+        out.text(&report.to_string())?
+    } else {
+        out.json(&report)?
+    }
+    Ok(Exit::ok_if(report.clean))
+}
+
 /// Verifies the whole way.
 ///
 /// # Errors
 /// When a topic, the lake or the warehouse cannot be reached or read; differences are no error but part of the report.
-pub async fn run(args: &VerifyArgs) -> anyhow::Result<Report> {
-    let kafka = KafkaConfig::new(&args.kafka_bootstrap, "meterway-verify");
-    let registry = Registry::new(&RegistryConfig { url: args.schema_registry_url.clone() })?;
+async fn verify(args: &VerifyArgs) -> anyhow::Result<Report> {
+    let kafka = args.kafka.config()?;
+    let registry = Registry::new(&args.registry.config()?)?;
     let known = Admin::connect(&kafka).await.context("connect to kafka")?.topics().await.context("list topics")?;
     let partitions = |topic: &str| {
         known.get(topic).map(|info| info.partitions).with_context(|| format!("topic {topic} does not exist"))
@@ -131,8 +146,9 @@ async fn compare_stores(
 ) -> anyhow::Result<Report> {
     let windows = Windows(audits.iter().map(|(window, audit)| (audit.partition(), window.clone())).collect());
     let lake = LakeReader::new(&args.lake)?;
+    let url = crate::required(args.warehouse_url.as_ref(), "--warehouse-url", "WAREHOUSE_READER_URL")?;
     loop {
-        let warehouse = warehouse::connect(&args.warehouse_url).await.context("open warehouse")?;
+        let warehouse = warehouse::connect(url).await.context("open warehouse")?;
         let stores = report::Stores {
             landing: lake::landing(&lake, &args.raw_topic, &windows).await?,
             lake: lake::readings(&lake, &windows).await?,
@@ -141,7 +157,7 @@ async fn compare_stores(
             warehouse_rejections: warehouse::rejections(&warehouse, &windows).await?,
         };
         let report = Report::new(audits.iter().map(|(_, audit)| audit), &landing, &stores);
-        if report.is_clean() || Instant::now() >= deadline {
+        if report.clean || Instant::now() >= deadline {
             return Ok(report);
         }
         tokio::time::sleep(POLL).await;
@@ -152,7 +168,7 @@ async fn compare_stores(
 async fn known_schema(registry: &Registry, id: u32) -> anyhow::Result<Option<std::sync::Arc<str>>> {
     match registry.schema_by_id(id).await {
         Ok(schema) => Ok(Some(schema)),
-        Err(RegistryError::UnknownId(_)) => Ok(None),
+        Err(RegistryError::NotFound(_)) => Ok(None),
         Err(error) => Err(error).with_context(|| format!("look up schema {id}")),
     }
 }

@@ -13,89 +13,89 @@ use std::{
 };
 
 /// Counts from the stores, beside which the audits are held.
-pub(super) struct Stores {
-    pub(super) landing: BTreeMap<i32, Tally>,
-    pub(super) lake: Readings,
-    pub(super) lake_rejections: BTreeMap<i32, Tally>,
-    pub(super) warehouse: Readings,
-    pub(super) warehouse_rejections: BTreeMap<i32, Tally>,
+pub(crate) struct Stores {
+    pub(crate) landing: BTreeMap<i32, Tally>,
+    pub(crate) lake: Readings,
+    pub(crate) lake_rejections: BTreeMap<i32, Tally>,
+    pub(crate) warehouse: Readings,
+    pub(crate) warehouse_rejections: BTreeMap<i32, Tally>,
 }
 
 /// How many of everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Totals {
+pub(crate) struct Totals {
     /// Messages in the raw topic.
-    pub raw_messages: u64,
+    pub(crate) raw_messages: u64,
     /// Readings in those that can be decoded.
-    pub raw_readings: u64,
+    pub(crate) raw_readings: u64,
     /// Readings accepted by the first decisions.
-    pub accepted: u64,
+    pub(crate) accepted: u64,
     /// Readings rejected by the first decisions.
-    pub rejected: u64,
+    pub(crate) rejected: u64,
     /// Messages rejected whole.
-    pub rejected_messages: u64,
+    pub(crate) rejected_messages: u64,
     /// Decisions about messages that had been decided before: harmless, counted.
-    pub re_emissions: u64,
+    pub(crate) re_emissions: u64,
     /// Raw messages in the landing table.
-    pub landing: u64,
+    pub(crate) landing: u64,
     /// Readings in the lake.
-    pub lake: u64,
+    pub(crate) lake: u64,
     /// Rejections in the lake.
-    pub lake_rejections: u64,
+    pub(crate) lake_rejections: u64,
     /// Readings in the warehouse.
-    pub warehouse: u64,
+    pub(crate) warehouse: u64,
     /// Rejections in the warehouse.
-    pub warehouse_rejections: u64,
+    pub(crate) warehouse_rejections: u64,
     /// Lake rows whose raw message is not in the topic (any more, or not yet when the look began).
-    pub lake_outside: u64,
+    pub(crate) lake_outside: u64,
     /// Warehouse rows of the same sort.
-    pub warehouse_outside: u64,
+    pub(crate) warehouse_outside: u64,
 }
 
 /// Two sides that should hold the same and do not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// What was compared, such as `lake = accepted`.
-    pub check: &'static str,
+    pub(crate) check: &'static str,
     /// Partition.
-    pub partition: i32,
+    pub(crate) partition: i32,
     /// Local day, where the comparison is by day.
-    pub local_day: Option<String>,
+    pub(crate) local_day: Option<String>,
     /// Count on the left side.
-    pub left: u64,
+    pub(crate) left: u64,
     /// Count on the right side; equal to the left one when only the checksums differ.
-    pub right: u64,
+    pub(crate) right: u64,
 }
 
 /// A raw message whose decision does not add up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct MessageFinding {
+pub(crate) struct MessageFinding {
     /// Partition of the raw message.
-    pub partition: i32,
+    pub(crate) partition: i32,
     /// Its offset and what is wrong.
     #[serde(flatten)]
-    pub finding: Finding,
+    pub(crate) finding: Finding,
 }
 
 /// The result of a verification.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// Whether everything adds up.
-    pub clean: bool,
+    pub(crate) clean: bool,
     /// How many of everything.
-    pub totals: Totals,
+    pub(crate) totals: Totals,
     /// Checksum of keys and values over all accepted readings, 128 bits in hexadecimal.
-    pub checksum: String,
+    pub(crate) checksum: String,
     /// Sides that differ.
-    pub differences: Vec<Difference>,
+    pub(crate) differences: Vec<Difference>,
     /// Messages whose decision does not add up; at most a thousand.
-    pub findings: Vec<MessageFinding>,
+    pub(crate) findings: Vec<MessageFinding>,
 }
 
 const MOST_FINDINGS: usize = 1000;
 
 impl Report {
-    pub(super) fn new<'a>(
+    pub(crate) fn new<'a>(
         audits: impl Iterator<Item = &'a Audit> + Clone,
         raw_bytes: &BTreeMap<i32, Tally>,
         stores: &Stores,
@@ -121,11 +121,6 @@ impl Report {
             differences,
             findings,
         }
-    }
-
-    /// Whether everything adds up.
-    pub fn is_clean(&self) -> bool {
-        self.clean
     }
 }
 

@@ -5,25 +5,25 @@ use xxhash_rust::xxh3::Xxh3;
 
 /// What identifies a reading and the value it carries.
 #[derive(Debug, Clone, Copy)]
-pub struct Fact<'a> {
+pub(crate) struct Fact<'a> {
     /// Tenant.
-    pub tenant_id: &'a str,
+    pub(crate) tenant_id: &'a str,
     /// Device.
-    pub device_id: &'a str,
+    pub(crate) device_id: &'a str,
     /// Channel.
-    pub channel: &'a str,
+    pub(crate) channel: &'a str,
     /// INTERVAL, REGISTER or GAUGE.
-    pub kind: &'a str,
+    pub(crate) kind: &'a str,
     /// UTC microseconds.
-    pub start: i64,
+    pub(crate) start: i64,
     /// Unscaled decimal(18,6).
-    pub value: i64,
+    pub(crate) value: i64,
 }
 
 impl Fact<'_> {
     /// 128 bits of the natural key and the value. Texts end with a byte that UTF-8 does not use, so that no two facts
     /// share their bytes.
-    pub fn digest(&self) -> u128 {
+    pub(crate) fn digest(&self) -> u128 {
         let mut hasher = Xxh3::new();
         for text in [self.tenant_id, self.device_id, self.channel, self.kind] {
             hasher.update(text.as_bytes());
@@ -38,22 +38,22 @@ impl Fact<'_> {
 /// Number and checksum of a set of facts. The checksum is the sum of the digests modulo 2^128: independent of order,
 /// and, unlike an exclusive or, changed by a fact that comes twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// How many.
-    pub count: u64,
+    pub(crate) count: u64,
     /// Sum of their digests.
-    pub checksum: u128,
+    pub(crate) checksum: u128,
 }
 
 impl Tally {
     /// Counts one more.
-    pub fn add(&mut self, digest: u128) {
+    pub(crate) fn add(&mut self, digest: u128) {
         self.count += 1;
         self.checksum = self.checksum.wrapping_add(digest);
     }
 
     /// Counts all of another tally.
-    pub fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.count += other.count;
         self.checksum = self.checksum.wrapping_add(other.checksum);
     }
@@ -61,32 +61,32 @@ impl Tally {
 
 /// A source partition and a local day (days since 1970-01-01).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub struct Cell {
+pub(crate) struct Cell {
     /// Partition of the raw message.
-    pub partition: i32,
+    pub(crate) partition: i32,
     /// Local day of the reading; `None` where a reading has no local day.
-    pub local_day: Option<i32>,
+    pub(crate) local_day: Option<i32>,
 }
 
 /// A tally for each cell.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Tallies(BTreeMap<Cell, Tally>);
+pub(crate) struct Tallies(BTreeMap<Cell, Tally>);
 
 impl Tallies {
     /// Counts one fact.
-    pub fn add(&mut self, cell: Cell, digest: u128) {
+    pub(crate) fn add(&mut self, cell: Cell, digest: u128) {
         self.0.entry(cell).or_default().add(digest);
     }
 
     /// Counts all of the others.
-    pub fn merge(&mut self, others: Self) {
+    pub(crate) fn merge(&mut self, others: Self) {
         for (cell, tally) in others.0 {
             self.0.entry(cell).or_default().merge(tally);
         }
     }
 
     /// Over all cells.
-    pub fn total(&self) -> Tally {
+    pub(crate) fn total(&self) -> Tally {
         self.0.values().fold(Tally::default(), |mut total, tally| {
             total.merge(*tally);
             total
@@ -94,7 +94,7 @@ impl Tallies {
     }
 
     /// Cells in which the two sides do not hold the same, with both tallies.
-    pub fn differences(&self, other: &Self) -> Vec<(Cell, Tally, Tally)> {
+    pub(crate) fn differences(&self, other: &Self) -> Vec<(Cell, Tally, Tally)> {
         let cells: std::collections::BTreeSet<Cell> = self.0.keys().chain(other.0.keys()).copied().collect();
         cells
             .into_iter()

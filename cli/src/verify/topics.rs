@@ -126,28 +126,28 @@ fn read<T: DeserializeOwned>(writer: &Schema, reader: &Schema, datum: &[u8]) -> 
 }
 
 /// Time zones of the devices, by device id.
-pub type Zones = HashMap<String, Tz>;
+pub(crate) type Zones = HashMap<String, Tz>;
 
 /// Where the topics are.
 #[derive(Debug, Clone)]
-pub struct Topics {
+pub(crate) struct Topics {
     /// Cluster.
-    pub kafka: KafkaConfig,
+    pub(crate) kafka: KafkaConfig,
     /// Schema registry.
-    pub registry: Registry,
+    pub(crate) registry: Registry,
 }
 
 /// One partition of the raw topic, read from its first offset to its end at the time of reading.
 #[derive(Debug)]
-pub struct RawPartition {
+pub(crate) struct RawPartition {
     /// Messages by offset.
-    pub messages: BTreeMap<i64, RawMessage>,
+    pub(crate) messages: BTreeMap<i64, RawMessage>,
     /// Number and checksum of the messages' bytes, for the landing table.
-    pub bytes: Tally,
+    pub(crate) bytes: Tally,
     /// First offset still there.
-    pub low: i64,
+    pub(crate) low: i64,
     /// Offset after the last.
-    pub high: i64,
+    pub(crate) high: i64,
 }
 
 impl Topics {
@@ -155,7 +155,7 @@ impl Topics {
     ///
     /// # Errors
     /// When broker or registry cannot be reached.
-    pub async fn zones(&self, topic: &str, partitions: i32) -> anyhow::Result<Zones> {
+    pub(crate) async fn zones(&self, topic: &str, partitions: i32) -> anyhow::Result<Zones> {
         let mut zones = Zones::new();
         let mut decoder = SmallDecoder::new(&self.registry);
         for partition in 0..partitions {
@@ -175,7 +175,7 @@ impl Topics {
     ///
     /// # Errors
     /// When broker or registry cannot be reached.
-    pub async fn raw(&self, topic: &str, partition: i32, zones: &Zones) -> anyhow::Result<RawPartition> {
+    pub(crate) async fn raw(&self, topic: &str, partition: i32, zones: &Zones) -> anyhow::Result<RawPartition> {
         let mut decoder = Decoder::<RawBatch>::new(&self.registry, READING_BATCH);
         let mut blocks = self.tail(topic, partition, StartAt::Beginning).await?;
         let high = blocks.end().0;
@@ -198,7 +198,7 @@ impl Topics {
     ///
     /// # Errors
     /// When broker or registry cannot be reached, or a decision cannot be decoded.
-    pub async fn decisions(
+    pub(crate) async fn decisions(
         &self,
         topic: &str,
         partition: i32,

@@ -15,7 +15,7 @@ use tokio_postgres::{Client, NoTls, binary_copy::BinaryCopyOutStream, types::Typ
 ///
 /// # Errors
 /// When the server cannot be reached or refuses.
-pub async fn connect(url: &str) -> anyhow::Result<Client> {
+pub(crate) async fn connect(url: &str) -> anyhow::Result<Client> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.context("connect to postgresql")?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
@@ -29,7 +29,7 @@ pub async fn connect(url: &str) -> anyhow::Result<Client> {
 ///
 /// # Errors
 /// When the table cannot be read.
-pub async fn readings(client: &Client, windows: &Windows) -> anyhow::Result<Readings> {
+pub(crate) async fn readings(client: &Client, windows: &Windows) -> anyhow::Result<Readings> {
     const QUERY: &str = "COPY (SELECT tenant_id::text, device_id::text, channel::text, kind::text, \
          (extract(epoch FROM start) * 1000000)::bigint, (value * 1000000)::bigint, local_day - date '1970-01-01', \
          source_partition, source_offset FROM raw.readings) TO STDOUT (FORMAT binary)";
@@ -61,7 +61,7 @@ pub async fn readings(client: &Client, windows: &Windows) -> anyhow::Result<Read
 ///
 /// # Errors
 /// When the table cannot be read.
-pub async fn rejections(client: &Client, windows: &Windows) -> anyhow::Result<BTreeMap<i32, Tally>> {
+pub(crate) async fn rejections(client: &Client, windows: &Windows) -> anyhow::Result<BTreeMap<i32, Tally>> {
     const QUERY: &str = "COPY (SELECT source_partition, source_offset, reading_index FROM raw.rejected) \
          TO STDOUT (FORMAT binary)";
     let mut found: BTreeMap<i32, Tally> = BTreeMap::new();

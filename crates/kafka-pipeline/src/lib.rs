@@ -24,6 +24,8 @@
 //! - It does not use Kafka transactions, nor store offsets by itself.
 //! - It does not retry decisions: fatal errors come out once, and the service is expected to end.
 
+#![warn(missing_docs)]
+
 mod admin;
 mod avro;
 mod config;

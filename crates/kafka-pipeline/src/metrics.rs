@@ -1,9 +1,10 @@
 //! Metrics of every consumer and producer. Emitted per block or per event, never per record; labels are topics,
 //! partitions and closed lists of reasons.
 
+use std::sync::Once;
 use std::time::Duration;
 
-use metrics::{counter, gauge};
+use metrics::{counter, describe_counter, describe_gauge, gauge};
 
 use crate::record::{RecordBlock, TopicPartition};
 
@@ -35,6 +36,42 @@ pub const PRODUCER_QUEUE_FULL: &str = "kafka_producer_queue_full_total";
 pub const DEAD_LETTERS: &str = "kafka_dead_letter_records_total";
 /// Requests to the schema registry, by `outcome`: ok, refused, unavailable.
 pub const REGISTRY_REQUESTS: &str = "schema_registry_requests_total";
+
+/// Gives the metrics their help texts, once a recorder is there: called by every constructor of this crate.
+pub(crate) fn describe() {
+    static DESCRIBED: Once = Once::new();
+    DESCRIBED.call_once(|| {
+        describe_counter!(CONSUMER_RECORDS_READ, "Records handed to the service, by topic");
+        describe_counter!(CONSUMER_BYTES_READ, "Bytes of keys and payloads handed to the service, by topic");
+        describe_counter!(CONSUMER_REBALANCES, "Rebalance steps, by kind: assigned, revoked, lost, unacknowledged");
+        describe_counter!(
+            CONSUMER_PAUSED_SECONDS,
+            "Whole seconds for which all partitions were paused, by reason: backpressure"
+        );
+        describe_gauge!(CONSUMER_QUEUE_BLOCKS, "Blocks waiting for the service");
+        describe_gauge!(
+            CONSUMER_LAG_RECORDS,
+            "Records between the position and the end of the partition, by topic and partition; 0 after a revocation"
+        );
+        describe_counter!(
+            CONSUMER_COMMIT_FAILURES,
+            "Commits that the broker refused; each only lengthens the next replay"
+        );
+        describe_counter!(CONSUMER_ERRORS, "Errors of the client that it recovers from by itself, by code");
+        describe_counter!(
+            CONSUMER_UNREADABLE_HEADERS,
+            "Headers whose name is not UTF-8 and that the client library cannot give out"
+        );
+        describe_counter!(PRODUCER_RECORDS_DELIVERED, "Records acknowledged by the broker");
+        describe_counter!(
+            PRODUCER_DELIVERY_FAILURES,
+            "Records that the broker did not acknowledge; the process ends on the first"
+        );
+        describe_counter!(PRODUCER_QUEUE_FULL, "Sends that had to wait because the producer's queue was full");
+        describe_counter!(DEAD_LETTERS, "Records written to a dead-letter topic, by stage and code");
+        describe_counter!(REGISTRY_REQUESTS, "Requests to the schema registry, by outcome: ok, refused, unavailable");
+    });
+}
 
 pub(crate) fn block_read(block: &RecordBlock) {
     let topic = block.topic().to_owned();

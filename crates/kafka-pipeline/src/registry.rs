@@ -4,6 +4,8 @@
 //! never asked for again; and [`RegistryError::NotFound`] is said only when the registry itself said 404. A registry that
 //! is away is [`RegistryError::Unavailable`]: wait and ask again, never call a message bad because of it.
 
+mod error;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,6 +15,7 @@ use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+pub use self::error::{Compatibility, RegistryError};
 use crate::config::{RegistryConfig, without_credentials};
 use crate::metrics;
 
@@ -27,77 +30,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const UNKNOWN_ID_TIME: Duration = Duration::from_secs(30);
 /// Unknown ids remembered at most; beyond, all are forgotten, which only costs requests.
 const UNKNOWN_IDS: usize = 4096;
-
-/// Why the registry gave no answer, or no good one.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum RegistryError {
-    /// The registry's URL cannot be used.
-    #[error("schema registry url {url:?}: {reason}")]
-    Config {
-        /// The URL, without credentials.
-        url: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The registry does not know the schema id, subject or version.
-    #[error("schema registry does not have {0}")]
-    NotFound(String),
-    /// The registry refuses: an incompatible or invalid schema, or missing rights. Trying again will not help.
-    #[error("schema registry refuses {request} ({status}): {reason}")]
-    Refused {
-        /// What was asked.
-        request: String,
-        /// HTTP status.
-        status: u16,
-        /// The registry's message.
-        reason: String,
-    },
-    /// The registry could not be reached or did not answer sensibly; trying again later may help.
-    #[error("schema registry is not available for {request}: {reason}")]
-    Unavailable {
-        /// What was asked.
-        request: String,
-        /// What happened last.
-        reason: String,
-    },
-}
-
-impl RegistryError {
-    /// Whether trying again later may help.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
-    }
-}
-
-/// Compatibility that a subject's schemas must keep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the registry's own words")]
-pub enum Compatibility {
-    None,
-    Backward,
-    BackwardTransitive,
-    Forward,
-    ForwardTransitive,
-    Full,
-    FullTransitive,
-}
-
-impl Compatibility {
-    /// The registry's word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "NONE",
-            Self::Backward => "BACKWARD",
-            Self::BackwardTransitive => "BACKWARD_TRANSITIVE",
-            Self::Forward => "FORWARD",
-            Self::ForwardTransitive => "FORWARD_TRANSITIVE",
-            Self::Full => "FULL",
-            Self::FullTransitive => "FULL_TRANSITIVE",
-        }
-    }
-}
 
 #[derive(Debug, Default)]
 struct Cache {
@@ -156,6 +88,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Config`] when the URL cannot be used.
     pub fn new(config: &RegistryConfig) -> Result<Self, RegistryError> {
+        metrics::describe();
         let refuse = |reason: String| RegistryError::Config { url: without_credentials(&config.url), reason };
         let mut base = Url::parse(&config.url).map_err(|error| refuse(error.to_string()))?;
         if base.cannot_be_a_base() || !matches!(base.scheme(), "http" | "https") {

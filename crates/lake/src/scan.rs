@@ -106,6 +106,18 @@ impl LakeTable {
             .map_err(failed.clone())?;
         Ok(stream.map(move |batch| batch.map_err(&failed)).boxed())
     }
+
+    /// Writes a small object that accompanies the table, such as the manifest of a load, and returns its URL. It lies below
+    /// the table's metadata and belongs to no snapshot; an object of that name is replaced.
+    ///
+    /// # Errors
+    /// [`LakeError::Iceberg`] when the store did not take it.
+    pub async fn write_companion(&self, name: &str, content: impl Into<bytes::Bytes>) -> Result<String, LakeError> {
+        let path = format!("{}/metadata/companions/{name}", self.opened.metadata().location());
+        let output = self.opened.file_io().new_output(&path).map_err(LakeError::iceberg("open a companion"))?;
+        output.write(content.into()).await.map_err(LakeError::iceberg("write a companion"))?;
+        Ok(path)
+    }
 }
 
 async fn added_files(table: &Table, snapshot: &SnapshotRef) -> Result<Vec<LakeFile>, LakeError> {

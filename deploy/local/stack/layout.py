@@ -11,7 +11,7 @@ from .errors import StackError
 
 HOST = "127.0.0.1"
 DEFAULT_NAME = "demo"
-DEFAULT_PORT_BASES = {"demo": 29000, "dev": 31000, "test": 39000}
+DEFAULT_PORT_BASES = {"demo": 29000, "dev": 31000, "test": 25000}
 # The highest offset in use is that of the S3 emulator's admin gRPC port, 10000 above its neighbours.
 HIGHEST_PORT_BASE = 65535 - 10000 - 100
 

@@ -192,7 +192,11 @@ impl Config {
         ];
         for (class, FlowLimit { litres_per_hour, hours }) in classes {
             let key = format!("rules.continuous_flow.{class}");
-            problems.require((1..=MAX_FLOW_HOURS).contains(&hours), format!("{key}.hours"), "must lie between 1 and 168");
+            problems.require(
+                (1..=MAX_FLOW_HOURS).contains(&hours),
+                format!("{key}.hours"),
+                "must lie between 1 and 168",
+            );
             problems.require(litres_per_hour > 0, format!("{key}.litres_per_hour"), "must be above 0");
         }
         let ratio = rules.high_usage.ratio_percent > 100;
@@ -201,7 +205,11 @@ impl Config {
         problems.require(after, "rules.silent_meter.after", "must be above 0");
         let silence = rules.silent_meter.after + rules.silent_meter.allowed_lateness;
         let within = silence < self.consumer.state_window;
-        problems.require(within, "consumer.state_window", "must be longer than rules.silent_meter's two durations together");
+        problems.require(
+            within,
+            "consumer.state_window",
+            "must be longer than rules.silent_meter's two durations together",
+        );
     }
 }
 
@@ -211,11 +219,7 @@ mod tests {
     use service_runtime::{ServiceInfo, load};
 
     fn load_with(variables: &[(&str, &str)]) -> Result<Config, String> {
-        let info = ServiceInfo {
-            name: "alert",
-            version: "0",
-            defaults: include_str!("../config.default.toml"),
-        };
+        let info = ServiceInfo { name: "alert", version: "0", defaults: include_str!("../config.default.toml") };
         let variables = variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         load::<Config>(info, None, variables).map(|loaded| loaded.config).map_err(|error| error.to_string())
     }

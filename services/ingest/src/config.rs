@@ -3,7 +3,7 @@
 use bytesize::ByteSize;
 use kafka_pipeline::{KafkaConfig, RegistryConfig};
 use serde::{Deserialize, Serialize};
-use service_runtime::{AdminConfig, LogConfig, Problems, ServiceConfig};
+use service_runtime::{AdminConfig, LogConfig, Problems, Secret, ServiceConfig};
 use std::{net::SocketAddr, time::Duration};
 
 /// Configuration of the service.
@@ -64,6 +64,8 @@ pub struct Topics {
 pub struct MetadataConfig {
     /// gRPC address of the metadata service.
     pub url: String,
+    /// Token that the metadata service asks of its callers; empty for none.
+    pub token: Secret,
     /// Time for one check.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,

@@ -155,6 +155,16 @@ mod tests {
     }
 
     #[test]
+    fn every_key_stands_in_the_readme() {
+        let loaded = load::<Config>(crate::INFO, None, environment(&[])).unwrap();
+        let readme = include_str!("../README.md");
+        let keys = loaded.effective.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key);
+        for key in keys.map(|key| if key.starts_with("outbox.retry") { "outbox.retry" } else { key }) {
+            assert!(readme.contains(&format!("`{key}`")), "{key} is not in the README");
+        }
+    }
+
+    #[test]
     fn broken_relations_are_all_reported() {
         let extra = [
             ("METER_METADATA__POSTGRES__STATEMENT_TIMEOUT", "1h"),

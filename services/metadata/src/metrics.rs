@@ -71,3 +71,37 @@ pub(crate) fn relay_leads(leads: bool) {
 pub(crate) fn relay_failed() {
     counter!("metadata_outbox_failures_total").increment(1);
 }
+
+#[cfg(test)]
+mod tests {
+    use service_runtime::MetricsHandle;
+
+    use super::*;
+    use crate::core::fields::Violations;
+
+    /// Dashboards and alerts depend on names and labels.
+    #[test]
+    fn names_and_labels_stay_and_stand_in_the_readme() {
+        let handle = MetricsHandle::install().unwrap();
+        describe();
+        called("GetDevice", Code::NotFound, Duration::from_millis(3));
+        let failed = Outcome::Failed(Violations::one("a", "b"));
+        onboarded(&[Outcome::Created, Outcome::Updated, Outcome::Unchanged, failed]);
+        published(2);
+        backlog(3, Some(1_500_000));
+        relay_leads(true);
+        relay_failed();
+        let shown = handle.render();
+        let mut series: Vec<_> = shown
+            .lines()
+            .filter(|line| line.starts_with("metadata_") && !line.contains("_bucket"))
+            .filter_map(|line| line.rsplit_once(' ').map(|(series, _)| series))
+            .collect();
+        series.sort_unstable();
+        insta::assert_snapshot!(series.join("\n"));
+        let readme = include_str!("../README.md");
+        for name in shown.lines().filter_map(|line| line.strip_prefix("# HELP metadata_")?.split(' ').next()) {
+            assert!(readme.contains(&format!("`metadata_{name}`")), "metadata_{name} is not in the README");
+        }
+    }
+}

@@ -34,6 +34,11 @@ use crate::metrics::{RouteMetrics, describe};
 /// have time-outs and retries of their own below this.
 const MAX_SILENCE: Duration = Duration::from_secs(300);
 
+/// Blocks of 1 MiB that wait for a route. There are four routes, and the memory budget does not cover this.
+const QUEUE_BLOCKS: usize = 4;
+/// Bytes that the client of a route fetches ahead.
+const FETCH_QUEUE_BYTES: usize = 16 << 20;
+
 /// The assembled service.
 pub struct App {
     routes: Vec<(Route, Events)>,
@@ -201,6 +206,8 @@ impl Parts<'_> {
             // The table says where to begin. A position that does not exist is a loss somebody has to look at.
             reset: OffsetReset::Error,
             revoke_timeout,
+            queue_blocks: QUEUE_BLOCKS,
+            fetch_queue_bytes: FETCH_QUEUE_BYTES,
             ..ConsumerConfig::new(&route.group, [&route.topic])
         };
         Consumer::subscribe(&self.config.kafka, consumer).context("subscribe")

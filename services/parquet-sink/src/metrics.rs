@@ -11,7 +11,10 @@ pub(crate) fn describe() {
     describe_counter!("parquet_sink_files_committed_total", "files committed to the table, by route");
     describe_counter!("parquet_sink_committed_bytes_total", "bytes of committed files, by route");
     describe_counter!("parquet_sink_commits_total", "commits, by route and reason");
-    describe_counter!("parquet_sink_commit_conflicts_total", "refused commits, by route and outcome (rebased, restarted)");
+    describe_counter!(
+        "parquet_sink_commit_conflicts_total",
+        "refused commits, by route and outcome (rebased, restarted)"
+    );
     describe_counter!("parquet_sink_re_emissions_total", "decisions dropped because an earlier one holds, by route");
     describe_counter!("parquet_sink_gaps_total", "holes in the sequence of source offsets, by route");
     describe_counter!("parquet_sink_missing_decisions_total", "source offsets in those holes, by route");
@@ -23,7 +26,10 @@ pub(crate) fn describe() {
     describe_gauge!("parquet_sink_oldest_uncommitted_age_seconds", "age of the oldest uncommitted record, by route");
     describe_gauge!("parquet_sink_last_commit_timestamp_seconds", "time of the last commit, by route");
     describe_histogram!("parquet_sink_commit_seconds", "duration of a commit, by route");
-    describe_histogram!("parquet_sink_file_write_seconds", "duration of sorting, encoding and storing a file, by route");
+    describe_histogram!(
+        "parquet_sink_file_write_seconds",
+        "duration of sorting, encoding and storing a file, by route"
+    );
     describe_histogram!("parquet_sink_file_bytes", "size of a file, by route");
 }
 

@@ -159,8 +159,16 @@ impl Rules {
 
     fn validate(&self, problems: &mut Problems) {
         problems.require(!self.max_age.is_zero(), "rules.max_age", "must be above zero, or every reading is too old");
-        problems.require(self.spike_ratio >= 2, "rules.spike_ratio", "must be at least 2, or the highest value of any block is a spike");
-        problems.require(self.spike_floor_percent <= 100, "rules.spike_floor_percent", "is a share of the capacity, at most 100");
+        problems.require(
+            self.spike_ratio >= 2,
+            "rules.spike_ratio",
+            "must be at least 2, or the highest value of any block is a spike",
+        );
+        problems.require(
+            self.spike_floor_percent <= 100,
+            "rules.spike_floor_percent",
+            "is a share of the capacity, at most 100",
+        );
         problems.require(self.spike_min_others >= 1, "rules.spike_min_others", "must be at least 1");
         problems.require(self.stuck_run >= 2, "rules.stuck_run", "must be at least 2: one value alone is no run");
     }
@@ -237,7 +245,11 @@ impl ServiceConfig for Config {
             "producer.max_decision_bytes",
             "must leave 64 KiB of the topic's 8 MiB for key and framing",
         );
-        problems.require(self.state.window_messages > 0, "state.window_messages", "must be above zero: the resume offset is found in it");
+        problems.require(
+            self.state.window_messages > 0,
+            "state.window_messages",
+            "must be above zero: the resume offset is found in it",
+        );
         problems.require(self.state.readings_per_channel > 0, "state.readings_per_channel", "must be above zero");
         problems.require(
             self.state.bytes_per_partition.as_u64() >= MIN_HISTORY,
@@ -292,9 +304,13 @@ mod tests {
             ("STATE__WINDOW_MESSAGES", "0"),
         ])
         .unwrap_err();
-        for key in
-            ["topics.validated", "shutdown_grace", "producer.max_decision_bytes", "rules.spike_ratio", "state.window_messages"]
-        {
+        for key in [
+            "topics.validated",
+            "shutdown_grace",
+            "producer.max_decision_bytes",
+            "rules.spike_ratio",
+            "state.window_messages",
+        ] {
             assert!(error.contains(key), "{key} is missing in: {error}");
         }
     }

@@ -7,4 +7,8 @@
 //! Does not do: prevent that a reading older than what is remembered is accepted twice (see [`core::history`]); write to
 //! stores; judge events or aggregates.
 
+pub mod app;
+pub mod config;
 pub mod core;
+pub mod edge;
+pub mod metrics;

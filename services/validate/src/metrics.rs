@@ -62,7 +62,11 @@ pub fn describe() {
     }
     describe_histogram!(BLOCK, Unit::Seconds, "Time to decode and decide a block");
     describe_histogram!(REBUILD, Unit::Seconds, "Time to rebuild a partition's history");
-    describe_gauge!(DELAY, Unit::Seconds, "Between the timestamp of the newest decided message and its decision's delivery");
+    describe_gauge!(
+        DELAY,
+        Unit::Seconds,
+        "Between the timestamp of the newest decided message and its decision's delivery"
+    );
     describe_gauge!(RESUMED_AT, Unit::Count, "Raw offset where a partition went on after its last assignment");
     describe_gauge!(HISTORY_BYTES, Unit::Bytes, "Bytes of a partition's history");
     describe_gauge!(HISTORY_DEVICES, Unit::Count, "Devices in a partition's history");

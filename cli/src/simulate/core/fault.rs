@@ -5,7 +5,7 @@ use super::fleet::{ELECTRICITY, MeterType, WATER};
 /// A name that is no fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no fault; known are: all, none, {known}", known = FaultKind::ALL.map(FaultKind::name).join(", "))]
-pub struct UnknownFault(String);
+pub(crate) struct UnknownFault(String);
 
 /// What a fault needs to be injected and found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,14 +33,14 @@ macro_rules! faults {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $carrier:expr, $before:literal, $after:literal;)+) => {
         /// A kind of fault.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum FaultKind { $($(#[$doc])* $variant),+ }
+        pub(crate) enum FaultKind { $($(#[$doc])* $variant),+ }
 
         impl FaultKind {
             /// Every kind.
-            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
+            pub(crate) const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
 
             /// The name that options and the truth file use.
-            pub const fn name(self) -> &'static str {
+            pub(crate) const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
             }
 
@@ -130,7 +130,7 @@ impl FaultKind {
     ///
     /// # Errors
     /// [`UnknownFault`] names the first that is not known, and lists those that are.
-    pub fn parse_list(text: &str) -> Result<Vec<Self>, UnknownFault> {
+    pub(crate) fn parse_list(text: &str) -> Result<Vec<Self>, UnknownFault> {
         match text.trim() {
             "all" => return Ok(Self::ALL.to_vec()),
             "none" | "" => return Ok(Vec::new()),

@@ -186,7 +186,7 @@ impl<'a> Planner<'a> {
 /// First and last day on which a fault can begin in a run of that many days.
 fn days_for(kind: FaultKind, number: usize, days: usize) -> Option<(usize, usize)> {
     let needs = kind.needs();
-    if kind == FaultKind::Silent && number % 2 == 0 {
+    if kind == FaultKind::Silent && number.is_multiple_of(2) {
         // Falls silent for good.
         let day = days.checked_sub(3)?;
         return (day >= needs.before).then_some((day, day));

@@ -211,10 +211,12 @@ fn fill_small_day(day: &mut [f64], profile: &Profile) {
     fill.iter().for_each(|slot| day[*slot] += missing / fill.len() as f64);
 }
 
+/// Bends peaks to three times the third highest value, found without counting an hour: on the day on which the clocks go
+/// forward, an hour is missing, and it may be the one with the high values.
 fn limit_peaks(day: &mut [f64], alone: f64) {
     let mut sorted = day.to_vec();
     sorted.sort_by(|a, b| b.total_cmp(a));
-    let most = (3.0 * sorted[2]).max(alone);
+    let most = (3.0 * sorted[2 + day.len() / 24]).max(alone);
     day.iter_mut().for_each(|value| *value = value.min(most));
 }
 

@@ -14,7 +14,7 @@ use arrow_avro::reader::{Decoder, ReaderBuilder};
 use arrow_avro::schema::{AvroSchema, Fingerprint, FingerprintAlgorithm, SchemaStore};
 
 use super::prewalk::Program;
-use super::{Poison, unframe};
+use super::{Poison, conform, unframe};
 use crate::record::RecordBlock;
 use crate::registry::{Registry, RegistryError};
 
@@ -136,7 +136,11 @@ impl BatchDecoder {
 
     /// Makes a writer's schema known without asking the registry; for tools and benches that have it.
     pub fn learn(&mut self, id: u32, writer_schema: &str) {
-        let known = match Plan::new(id, writer_schema, &self.reader) {
+        let plan = Plan::new(id, writer_schema, &self.reader).and_then(|plan| {
+            let fits = conform::same_types(&plan.decoder.schema(), &self.schema);
+            if fits { Ok(plan) } else { Err("its values have other types".to_owned()) }
+        });
+        let known = match plan {
             Ok(plan) => Known::Readable(Box::new(plan)),
             Err(reason) => {
                 tracing::warn!(schema.id = id, reason, "writer schema cannot be read");
@@ -163,6 +167,10 @@ impl BatchDecoder {
             {
                 plan.finish(block, &self.reader, &mut decoded);
             }
+        }
+        for DecodedBatch { batch, .. } in &mut decoded.batches {
+            // The types are the same, which was checked when the writer's schema was learned.
+            *batch = conform::with_schema(batch, &self.schema).unwrap_or_else(|| batch.clone());
         }
         decoded.batches.sort_by_key(|batch| batch.rows.first().copied());
         decoded.poison.sort_by_key(|(index, _)| *index);

@@ -4,6 +4,7 @@
 //! [`AvroWriter`] and [`AvroReader`] serve small topics, a value at a time.
 
 mod batch;
+mod conform;
 mod poison;
 mod prewalk;
 mod typed;

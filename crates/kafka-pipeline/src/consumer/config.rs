@@ -114,6 +114,15 @@ impl Default for ConsumerConfig {
     }
 }
 
+/// What this crate prefers and the pass-through map may overrule.
+const PREFERENCES: [(&str, &str); 2] = [
+    // Records of a transaction that was aborted never happened.
+    ("isolation.level", "read_committed"),
+    // How long fetching rests when enough is fetched ahead. The client's own second is longer than it takes to work the
+    // stock off, so that reading would go by fits and starts.
+    ("fetch.queue.backoff.ms", "20"),
+];
+
 impl ConsumerConfig {
     /// Default settings for a group and its topics.
     pub fn new<T: Into<String>>(group: impl Into<String>, topics: impl IntoIterator<Item = T>) -> Self {
@@ -151,8 +160,10 @@ impl ConsumerConfig {
             .set("session.timeout.ms", self.session_timeout.as_millis().to_string())
             .set("queued.max.messages.kbytes", (self.fetch_queue_bytes / 1024).max(1).to_string())
             .set("statistics.interval.ms", "0");
-        if client.get("isolation.level").is_none() {
-            client.set("isolation.level", "read_committed");
+        for (key, value) in PREFERENCES {
+            if client.get(key).is_none() {
+                client.set(key, value);
+            }
         }
         client
     }
@@ -183,5 +194,14 @@ mod tests {
         assert_eq!(client.get("partition.assignment.strategy"), Some("cooperative-sticky"));
         assert_eq!(client.get("auto.offset.reset"), Some("error"));
         assert_eq!(client.get("fetch.message.max.bytes"), Some("4194304"));
+    }
+
+    #[test]
+    fn preferences_give_way_to_the_pass_through_map() {
+        let mut kafka = KafkaConfig::new("b:1", "c");
+        kafka.properties.insert("isolation.level".into(), "read_uncommitted".into());
+        let client = ConsumerConfig::new("g", ["t"]).client(&kafka);
+        assert_eq!(client.get("isolation.level"), Some("read_uncommitted"));
+        assert_eq!(client.get("fetch.queue.backoff.ms"), Some("20"));
     }
 }

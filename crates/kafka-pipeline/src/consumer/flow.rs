@@ -61,6 +61,11 @@ impl Flow {
         self.slot.position.store(lowest, Ordering::Relaxed);
     }
 
+    /// Offset expected next.
+    pub(crate) fn next(&self) -> i64 {
+        self.next
+    }
+
     /// Whether the client should fetch this partition when there is no backpressure.
     pub(crate) fn wants_records(&self) -> bool {
         self.epoch.is_some() && !self.paused_by_service

@@ -5,6 +5,7 @@
 
 mod config;
 mod context;
+mod error;
 mod events;
 mod flow;
 mod poller;
@@ -29,6 +30,7 @@ use self::poller::Poller;
 use self::shared::{Command, Shared, Slot};
 pub use self::{
     config::{ConsumerConfig, OffsetReset, StartAt},
+    error::ConsumerError,
     events::{Event, Events, RevokeAck},
     tail::{TailBlocks, read_tail},
 };
@@ -38,56 +40,6 @@ use crate::record::{NextOffset, TopicPartition};
 
 /// Bound of every question to a broker.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Why a consumer could not be made, asked, or has ended.
-#[derive(Debug, thiserror::Error)]
-pub enum ConsumerError {
-    /// The client could not be made.
-    #[error(transparent)]
-    Create(#[from] CreateError),
-    /// The client cannot go on: a fatal error, or access was denied.
-    #[error("kafka client has ended: {reason}")]
-    Fatal {
-        /// What the client reported.
-        #[source]
-        error: KafkaError,
-        /// Its explanation, with topic and partition where there is one.
-        reason: String,
-    },
-    /// The position to read from is not in the partition any more, and [`OffsetReset::Error`] forbids to guess another.
-    #[error("position to read from does not exist: {reason}")]
-    OffsetOutOfRange {
-        /// Topic, partition and offset as the client names them.
-        reason: String,
-    },
-    /// [`StartAt::Committed`] with [`OffsetReset::Error`], and the group has committed nothing.
-    #[error("no committed offset for {0}")]
-    NoCommittedOffset(TopicPartition),
-    /// A change of the assignment was refused.
-    #[error("change the assignment")]
-    Rebalance(#[source] KafkaError),
-    /// A partition could not be positioned.
-    #[error("seek {at}")]
-    Seek {
-        /// The partition.
-        at: TopicPartition,
-        /// What the client reported.
-        #[source]
-        error: KafkaError,
-    },
-    /// Partitions could not be paused or resumed.
-    #[error("pause or resume partitions")]
-    Pause(#[source] KafkaError),
-    /// A question to a broker failed; asking again may help.
-    #[error("ask the broker")]
-    Query(#[source] KafkaError),
-    /// The group was not left within the deadline; the process may exit all the same.
-    #[error("consumer did not close in time")]
-    CloseTimeout,
-    /// The consumer has ended before.
-    #[error("consumer is closed")]
-    Closed,
-}
 
 struct Handle {
     shared: Arc<Shared>,
@@ -160,6 +112,7 @@ impl Consumer {
         config: ConsumerConfig,
         set_up: impl FnOnce(&BaseConsumer<Context>) -> Result<Vec<(TopicPartition, StartAt)>, KafkaError>,
     ) -> Result<(Self, Events), ConsumerError> {
+        metrics::describe();
         let shared = Shared::new();
         let (notice_tx, notices) = mpsc::unbounded_channel();
         let (delivery_tx, deliveries) = mpsc::channel(config.queue_blocks);

@@ -171,7 +171,8 @@ impl Poller {
         }
         match code {
             RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => {
-                self.fail(ConsumerError::OffsetOutOfRange { reason });
+                let positions = self.positions();
+                self.fail(ConsumerError::OffsetOutOfRange { reason, positions });
             }
             RDKafkaErrorCode::TopicAuthorizationFailed
             | RDKafkaErrorCode::GroupAuthorizationFailed
@@ -183,6 +184,12 @@ impl Poller {
                 tracing::warn!(error = %error, reason, "kafka consumer error");
             }
         }
+    }
+
+    /// Where the started partitions stand; the client's error does not say which one it is about.
+    fn positions(&self) -> String {
+        let started = self.flows.iter().filter(|flow| flow.epoch.is_some());
+        started.map(|flow| format!("{} at {}", flow.at, flow.next())).collect::<Vec<_>>().join(", ")
     }
 
     fn fail(&mut self, error: ConsumerError) {

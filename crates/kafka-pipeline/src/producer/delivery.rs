@@ -112,6 +112,7 @@ pub(crate) struct ProducerState {
     failure: OnceLock<DeliveryError>,
     failed: Notify,
     delivered: AtomicU64,
+    in_flight: AtomicUsize,
     counter: Counter,
 }
 
@@ -121,6 +122,7 @@ impl ProducerState {
             failure: OnceLock::new(),
             failed: Notify::new(),
             delivered: AtomicU64::new(0),
+            in_flight: AtomicUsize::new(0),
             counter: metrics::counter!(own_metrics::PRODUCER_RECORDS_DELIVERED),
         })
     }
@@ -157,6 +159,19 @@ impl ProducerState {
         }
     }
 
+    /// The client's own count has its log lines in it.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn enter(&self) {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn leave(&self) {
+        self.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered.load(Ordering::Relaxed)
     }
@@ -185,6 +200,7 @@ impl ProducerContext for Reports {
     type DeliveryOpaque = Box<Pending>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, pending: Box<Pending>) {
+        self.state.leave();
         match result {
             Ok(message) => {
                 self.state.delivered.fetch_add(1, Ordering::Relaxed);

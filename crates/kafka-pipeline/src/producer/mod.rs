@@ -105,6 +105,7 @@ impl Producer {
     /// # Errors
     /// [`CreateError`] when librdkafka refuses the settings.
     pub fn new(kafka: &KafkaConfig, config: &ProducerConfig) -> Result<Self, CreateError> {
+        metrics::describe();
         let state = ProducerState::new();
         let reports = Reports { state: Arc::clone(&state) };
         let client = Client::from_config_and_context(&config.client(kafka), reports)?;
@@ -184,7 +185,7 @@ impl Producer {
     /// Records accepted and not yet acknowledged.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        usize::try_from(self.inner.client.in_flight_count()).unwrap_or(0)
+        self.inner.state.in_flight()
     }
 
     /// Records acknowledged since the start.
@@ -228,10 +229,11 @@ impl Producer {
         message.payload = record.payload;
         message.timestamp = record.timestamp_ms;
         message.headers = headers_of(first_headers, record.headers);
-        self.inner
-            .client
-            .send(message)
-            .map_err(|(error, message)| (self.classify(record, error), *message.delivery_opaque))
+        self.inner.state.enter();
+        self.inner.client.send(message).map_err(|(error, message)| {
+            self.inner.state.leave();
+            (self.classify(record, error), *message.delivery_opaque)
+        })
     }
 
     fn classify(&self, record: &ProducerRecord<'_>, error: KafkaError) -> SendError {

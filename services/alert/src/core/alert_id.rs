@@ -25,7 +25,7 @@ mod tests {
         assert_eq!(alert_id(AlertKind::Outage, "t", "d", 1_000), alert_id(AlertKind::Outage, "t", "d", 1_000));
         insta::assert_snapshot!(
             alert_id(AlertKind::Outage, "t", "d", 1_000),
-            @""
+            @"eb85ff20-16e0-5ebd-b582-bd7dd8cc14dc"
         );
     }
 

@@ -129,8 +129,7 @@ impl DeviceState {
         let open: Vec<_> = self.episodes.open_kinds().collect();
         for rule in RULES.iter().filter(|rule| open.contains(&rule.kind)) {
             let end = self.episodes.newest(rule.kind).map_or(at, |episode| at.max(episode.updated_at));
-            let outcome =
-                self.with_episodes(|episodes, subject| episodes.close(rule, subject, end, text::retired));
+            let outcome = self.with_episodes(|episodes, subject| episodes.close(rule, subject, end, text::retired));
             output.take(rule.kind, outcome);
         }
     }
@@ -207,11 +206,7 @@ impl DeviceState {
     }
 
     fn power_update(&self, power: Power) -> super::outbox::PowerUpdate {
-        super::outbox::PowerUpdate {
-            tenant_id: Arc::clone(&self.tenant_id),
-            device_id: self.device_id.clone(),
-            power,
-        }
+        super::outbox::PowerUpdate { tenant_id: Arc::clone(&self.tenant_id), device_id: self.device_id.clone(), power }
     }
 
     fn judge_flow(&mut self, evidence: FlowEvidence, reading: &Reading<'_>, limit: FlowLimit, output: &mut Output) {
@@ -247,11 +242,13 @@ impl DeviceState {
     }
 
     fn end_high_usage(&mut self, limit: super::thresholds::HighUsage, output: &mut Output) {
-        let (Some(usage), Some(open)) = (self.usage.as_deref(), self.episodes.open_one(HIGH_USAGE.kind)) else { return };
+        let (Some(usage), Some(open)) = (self.usage.as_deref(), self.episodes.open_one(HIGH_USAGE.kind)) else {
+            return;
+        };
         let Some(normal) = usage.end_of_high(usage::day_of_base(open.window), limit) else { return };
         let detail = || text::usage_normal(normal.day, normal.total);
-        let outcome = self
-            .with_episodes(|episodes, subject| episodes.close(&HIGH_USAGE, subject, normal.first_start, detail));
+        let outcome =
+            self.with_episodes(|episodes, subject| episodes.close(&HIGH_USAGE, subject, normal.first_start, detail));
         output.take(HIGH_USAGE.kind, outcome);
     }
 

@@ -101,7 +101,13 @@ impl Episodes {
     }
 
     /// The condition holds.
-    pub fn open(&mut self, rule: &Rule, subject: Subject<'_>, opening: Opening, detail: impl FnOnce() -> String) -> Outcome {
+    pub fn open(
+        &mut self,
+        rule: &Rule,
+        subject: Subject<'_>,
+        opening: Opening,
+        detail: impl FnOnce() -> String,
+    ) -> Outcome {
         match self.newest(rule.kind) {
             Some(known) if known.closed_at.is_none() || known.window == opening.window => return Outcome::Known,
             Some(known) if opening.window < known.window => return Outcome::Late,

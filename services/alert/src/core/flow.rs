@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use meter_model::{Commodity, Kind, Unit};
 
+use super::SECOND;
 use super::bits::SlotWindow;
 use super::input::Reading;
 use super::intern::Intern;
 use super::thresholds::FlowLimit;
-use super::SECOND;
 
 /// Shorter intervals would need a longer memory than the rule is worth.
 const SHORTEST_S: i32 = 300;

@@ -124,6 +124,11 @@ impl Partition {
         self.newest.map(|newest| newest.saturating_sub(lateness))
     }
 
+    /// Highest source offset of a decision seen; -1 before the first.
+    pub fn source_watermark(&self) -> i64 {
+        self.source_watermark
+    }
+
     /// Takes over a decision.
     pub fn on_decision(&mut self, decision: &Decision<'_>, register: &Register, mode: Mode) -> DecisionOutcome {
         if decision.source_offset <= self.source_watermark {
@@ -295,7 +300,9 @@ impl Partition {
 
     /// Alerts that end by themselves get a timer; one that is set twice is harmless.
     fn set_clear_timers(&mut self, device: u32) {
-        for (rule, after) in [(TAMPER, self.clear_after(TAMPER.kind)), (REVERSE_FLOW, self.clear_after(REVERSE_FLOW.kind))] {
+        for (rule, after) in
+            [(TAMPER, self.clear_after(TAMPER.kind)), (REVERSE_FLOW, self.clear_after(REVERSE_FLOW.kind))]
+        {
             if let Some(open) = self.devices[device as usize].episodes.open_one(rule.kind) {
                 self.timers.set(open.updated_at.saturating_add(after), device, rule.kind);
             }

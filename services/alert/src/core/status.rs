@@ -98,9 +98,8 @@ impl Status {
     /// Takes over evidence about the power supply; true when it is news. Of evidence at the same instant, "gone" holds:
     /// a meter's last gasp and its last value may carry one time.
     pub fn set_power(&mut self, power: Power) -> bool {
-        let is_news = self.power.is_none_or(|known| {
-            power.at > known.at || (power.at == known.at && known.on && !power.on)
-        });
+        let is_news =
+            self.power.is_none_or(|known| power.at > known.at || (power.at == known.at && known.on && !power.on));
         if is_news {
             self.power = Some(power);
         }

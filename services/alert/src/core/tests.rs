@@ -1,0 +1,5 @@
+//! The rules over whole partitions: tables of scenarios first, then what must hold for any input.
+
+mod properties;
+mod scenarios;
+mod support;

@@ -100,7 +100,8 @@ impl Usage {
     /// Notes a reading in a device's days, which begin with the first usable one. A doubtful value (a spike) covers its
     /// time but adds nothing.
     pub fn learn(usage: &mut Option<Box<Self>>, reading: &Reading<'_>, intern: &mut Intern) -> Learned {
-        let usable = reading.commodity == Commodity::Electricity && reading.kind == Kind::Interval && reading.duration_s > 0;
+        let usable =
+            reading.commodity == Commodity::Electricity && reading.kind == Kind::Interval && reading.duration_s > 0;
         let Some(value) = micro_kwh(reading).filter(|_| usable) else { return Learned::NotConcerned };
         let tracked = usage.as_ref().map(|usage| usage.channel.as_ref().cmp(reading.channel));
         match tracked {
@@ -139,14 +140,8 @@ impl Usage {
             Err(index) => index,
         };
         let newer = self.days.len() - index;
-        let day = Day {
-            number,
-            first_start: start,
-            total: 0,
-            covered_s: 0,
-            values: Vec::new(),
-            detailed: newer < DETAILED,
-        };
+        let day =
+            Day { number, first_start: start, total: 0, covered_s: 0, values: Vec::new(), detailed: newer < DETAILED };
         self.days.insert(index, day);
         if self.days.len() > DAYS {
             self.days.remove(0);

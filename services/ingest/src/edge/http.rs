@@ -264,7 +264,10 @@ mod tests {
         let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
         assert_eq!(paths, ["/openapi.json", "/v1/events", "/v1/readings"]);
         let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-        assert_eq!(document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"], serde_json::json!(codes));
+        assert_eq!(
+            document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"],
+            serde_json::json!(codes)
+        );
     }
 
     #[test]

@@ -15,7 +15,10 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    metadata::{Ascii, MetadataValue},
+    transport::{Channel, Endpoint},
+};
 
 /// Answers that come without a time to live are kept this long.
 const DEFAULT_TTL: Duration = Duration::from_secs(30);
@@ -53,6 +56,8 @@ impl Expiry<[u8; 32], Answer> for AnswerTtl {
 #[derive(Debug, Clone)]
 pub struct Keys {
     client: ApiKeyServiceClient<Channel>,
+    /// Value of the `authorization` metadata, if one is to be sent.
+    token: Option<MetadataValue<Ascii>>,
     cache: Cache<[u8; 32], Answer>,
 }
 
@@ -65,7 +70,9 @@ impl Keys {
         let endpoint = Endpoint::from_shared(config.url.clone()).context("parse metadata.url")?;
         let channel = endpoint.timeout(config.timeout).connect_timeout(config.timeout).connect_lazy();
         let cache = Cache::builder().max_capacity(config.cache_entries).expire_after(AnswerTtl).build();
-        Ok(Self { client: ApiKeyServiceClient::new(channel), cache })
+        let token = if config.token.is_empty() { None } else { Some(format!("Bearer {}", config.token.expose())) };
+        let token = token.map(|text| text.parse()).transpose().context("parse metadata.token")?;
+        Ok(Self { client: ApiKeyServiceClient::new(channel), token, cache })
     }
 
     /// What the key grants.
@@ -89,7 +96,10 @@ impl Keys {
     }
 
     async fn ask(&self, secret: &str) -> Result<Answer, Problem> {
-        let request = CheckApiKeyRequest { secret: secret.to_owned() };
+        let mut request = tonic::Request::new(CheckApiKeyRequest { secret: secret.to_owned() });
+        if let Some(token) = &self.token {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
         let response = self.client.clone().check_api_key(request).await.map_err(|status| {
             metrics::key_check("unavailable");
             tracing::warn!(error = %status, "api key cannot be checked");

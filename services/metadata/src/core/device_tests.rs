@@ -51,8 +51,8 @@ fn exchange(channel: &str, opening: &str) -> Exchange {
 fn what_was_sent_comes_back() {
     let back = v1::Device::from(state(vec![]));
     assert_eq!(back.status, v1::DeviceStatus::Active as i32);
-    assert_eq!(back.channels[0].multiplier, "1.000000");
-    assert_eq!(back.channels[1].capacity_per_hour, "23.000000");
+    assert_eq!(back.channels[0].multiplier, "1");
+    assert_eq!(back.channels[1].capacity_per_hour, "23");
     assert_eq!(DeviceSpec::parse(Some(back)).unwrap(), state(vec![]).spec);
 }
 

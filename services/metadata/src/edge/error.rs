@@ -43,11 +43,9 @@ pub enum StoreError {
 }
 
 impl From<PoolError> for StoreError {
+    /// Without a connection nothing was asked of the database yet, so another attempt is always harmless.
     fn from(error: PoolError) -> Self {
-        match error {
-            PoolError::Backend(error) => error.into(),
-            other => Self::Unavailable(Box::new(other)),
-        }
+        Self::Unavailable(Box::new(error))
     }
 }
 

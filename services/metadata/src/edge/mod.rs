@@ -6,6 +6,6 @@ pub mod grpc;
 pub mod migrations;
 mod publisher;
 pub mod relay;
-mod store;
+pub(crate) mod store;
 
 pub use error::StoreError;

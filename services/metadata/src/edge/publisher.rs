@@ -10,7 +10,7 @@ use crate::core::device::{DeviceState, published};
 
 /// Writes states of devices to their topic.
 #[derive(Debug)]
-pub struct DevicePublisher {
+pub(super) struct DevicePublisher {
     producer: Producer,
     writer: AvroWriter<Device>,
     topic: String,
@@ -21,7 +21,7 @@ impl DevicePublisher {
     ///
     /// # Errors
     /// When the registry can't be reached or refuses the schema, or the broker's settings are wrong.
-    pub async fn connect(
+    pub(super) async fn connect(
         kafka: &KafkaConfig,
         registry: &RegistryConfig,
         topic: &str,
@@ -40,7 +40,7 @@ impl DevicePublisher {
     ///
     /// # Errors
     /// When a message was not stored, or it isn't known whether it was; the publisher is of no further use then.
-    pub async fn publish(&self, devices: &[DeviceState]) -> anyhow::Result<()> {
+    pub(super) async fn publish(&self, devices: &[DeviceState]) -> anyhow::Result<()> {
         let messages: Vec<Vec<u8>> = devices
             .iter()
             .map(|device| self.writer.write(&published(device)))
@@ -49,7 +49,12 @@ impl DevicePublisher {
         let mut records = Vec::with_capacity(devices.len());
         for (device, message) in devices.iter().zip(&messages) {
             let key = Some(device.spec.device_id.as_bytes());
-            records.push(ProducerRecord { topic: &self.topic, key, payload: Some(message), ..ProducerRecord::default() });
+            records.push(ProducerRecord {
+                topic: &self.topic,
+                key,
+                payload: Some(message),
+                ..ProducerRecord::default()
+            });
         }
         self.producer.send_all(records).await.context("send devices")
     }

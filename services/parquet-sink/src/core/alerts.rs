@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use lake::{PartitionValue, day_of_micros, tables};
 
 use super::readings::timestamps;
-use super::rows::{Gathered, Input, Parts, TableRows};
+use super::rows::{FileRows, Gathered, Input, Parts, TableRows};
 use super::view::{Columns, Symbols, WrongShape};
 
 /// Bytes of a row, texts included: a few ids and a sentence.
@@ -151,9 +151,9 @@ impl TableRows for AlertRows {
         self.parts.iter().map(|part| part.rows * ROW_BYTES).sum()
     }
 
-    fn take(&mut self, partition: PartitionValue) -> Result<Vec<RecordBatch>, ArrowError> {
-        let Some(part) = self.parts.remove(partition) else { return Ok(Vec::new()) };
-        Ok(vec![RecordBatch::try_new(Arc::clone(&self.schema), part.columns())?])
+    fn take(&mut self, partition: PartitionValue) -> Result<Option<Box<dyn FileRows>>, ArrowError> {
+        let Some(part) = self.parts.remove(partition) else { return Ok(None) };
+        Ok(Some(Box::new(RecordBatch::try_new(Arc::clone(&self.schema), part.columns())?)))
     }
 
     fn clear(&mut self) {

@@ -98,12 +98,8 @@ pub fn part_to_close(gathered: &BTreeMap<PartitionValue, Gathered>) -> Option<Pa
 mod tests {
     use super::*;
 
-    const TRIGGERS: CommitTriggers = CommitTriggers {
-        rows: 1000,
-        bytes: 10_000,
-        age: Duration::from_secs(60),
-        idle_age: Duration::from_secs(600),
-    };
+    const TRIGGERS: CommitTriggers =
+        CommitTriggers { rows: 1000, bytes: 10_000, age: Duration::from_secs(60), idle_age: Duration::from_secs(600) };
 
     fn uncommitted(rows: u64, file_bytes: u64, memory_bytes: u64) -> Uncommitted {
         Uncommitted { rows, file_bytes, memory_bytes, since_micros: Some(0) }

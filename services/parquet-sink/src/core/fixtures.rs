@@ -64,7 +64,9 @@ impl Decision {
     }
 }
 
-fn validated<'a>((channel, start, value, failed): &'a (&'static str, i64, i64, Vec<&'static str>)) -> ValidatedReading<'a> {
+fn validated<'a>(
+    (channel, start, value, failed): &'a (&'static str, i64, i64, Vec<&'static str>),
+) -> ValidatedReading<'a> {
     ValidatedReading {
         reading: Reading {
             channel,

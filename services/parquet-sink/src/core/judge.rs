@@ -65,7 +65,8 @@ mod tests {
     fn batches_of_two_schemas_are_judged_in_the_order_of_the_log() {
         let mut head = Head { next: 0, watermark: 9 };
         // The decoder grouped by schema: batch 0 has records 0 and 2, batch 1 has records 1 and 3.
-        let candidates = vec![candidate(0, 0, 0, 10), candidate(2, 0, 1, 12), candidate(1, 1, 0, 11), candidate(3, 1, 1, 12)];
+        let candidates =
+            vec![candidate(0, 0, 0, 10), candidate(2, 0, 1, 12), candidate(1, 1, 0, 11), candidate(3, 1, 1, 12)];
         let judged = judge(&mut head, candidates, 2);
         assert_eq!(judged.accepted, [vec![0, 1], vec![0]]);
         assert_eq!((judged.re_emitted, judged.gaps, head.watermark), (1, 0, 12));

@@ -13,7 +13,7 @@ use lake::{PartitionValue, day_of_micros, tables};
 use serde_json::{Value, json};
 
 use super::readings::timestamps;
-use super::rows::{Gathered, Input, Parts, TableRows};
+use super::rows::{FileRows, Gathered, Input, Parts, TableRows};
 use super::view::WrongShape;
 
 /// Bytes of a row besides topic, key, payload and headers.
@@ -51,10 +51,8 @@ impl Part {
         let headers = headers_text(record.headers);
         let payload_bytes = record.payload.map_or(0, <[u8]>::len);
         self.rows += 1;
-        self.variable_bytes += topic.len()
-            + record.key.map_or(0, <[u8]>::len)
-            + payload_bytes
-            + headers.as_deref().map_or(0, str::len);
+        self.variable_bytes +=
+            topic.len() + record.key.map_or(0, <[u8]>::len) + payload_bytes + headers.as_deref().map_or(0, str::len);
         self.topic.append_value(topic);
         self.partition.append_value(partition);
         self.offset.append_value(record.offset);
@@ -103,9 +101,9 @@ impl TableRows for LandingRows {
         self.parts.iter().map(Part::bytes).sum()
     }
 
-    fn take(&mut self, partition: PartitionValue) -> Result<Vec<RecordBatch>, ArrowError> {
-        let Some(part) = self.parts.remove(partition) else { return Ok(Vec::new()) };
-        Ok(vec![RecordBatch::try_new(Arc::clone(&self.schema), part.columns())?])
+    fn take(&mut self, partition: PartitionValue) -> Result<Option<Box<dyn FileRows>>, ArrowError> {
+        let Some(part) = self.parts.remove(partition) else { return Ok(None) };
+        Ok(Some(Box::new(RecordBatch::try_new(Arc::clone(&self.schema), part.columns())?)))
     }
 
     fn clear(&mut self) {
@@ -157,15 +155,18 @@ mod tests {
         block.push(10, 2 * 86_400_000, Some(b""), Some(b""), &[]);
         let mut rows = LandingRows::default();
         assert_eq!(rows.append(&Input::Raw(&block.build())), Ok(3));
-        assert_eq!(rows.gathered().keys().copied().collect::<Vec<_>>(), [PartitionValue::Day(1), PartitionValue::Day(2)]);
+        assert_eq!(
+            rows.gathered().keys().copied().collect::<Vec<_>>(),
+            [PartitionValue::Day(1), PartitionValue::Day(2)]
+        );
         assert!(rows.bytes() > 0);
-        let batch = rows.take(PartitionValue::Day(1)).unwrap().remove(0);
+        let batch = rows.take(PartitionValue::Day(1)).unwrap().unwrap().batches().next().unwrap().unwrap();
         assert_eq!(batch.column(2).as_primitive::<arrow::datatypes::Int64Type>().values(), &[7, 9]);
         assert_eq!(batch.column(3).as_primitive::<TimestampMicrosecondType>().value(0), 86_400_000_000);
         assert_eq!(batch.column(5).as_binary::<i64>().value(0), b"\x00\xff");
         assert!(batch.column(5).is_null(1) && batch.column(4).is_null(1) && batch.column(6).is_null(1));
         assert_eq!(batch.column(6).as_string::<i32>().value(0), r#"[["a","x"],["a",null],["b",{"hex":"ff00"}]]"#);
-        let batch = rows.take(PartitionValue::Day(2)).unwrap().remove(0);
+        let batch = rows.take(PartitionValue::Day(2)).unwrap().unwrap().batches().next().unwrap().unwrap();
         assert!(!batch.column(5).is_null(0), "empty is not null");
         assert_eq!(rows.bytes(), 0);
     }

@@ -40,7 +40,9 @@ pub enum Unreadable {
         low: i64,
     },
     /// The table is ahead of the topic: the topic was truncated.
-    #[error("{key}: the table continues at offset {next}, but the topic ends at {high}: records were removed from its end")]
+    #[error(
+        "{key}: the table continues at offset {next}, but the topic ends at {high}: records were removed from its end"
+    )]
     Truncated {
         /// The partition.
         key: HeadKey,
@@ -68,8 +70,7 @@ impl Owned {
             Some(head) if head.next > high => return Err(Unreadable::Truncated { key, next: head.next, high }),
             Some(head) => head,
         };
-        let progress =
-            Progress { committed: known.map(|head| head.next), began: head.next, head, key: key.clone() };
+        let progress = Progress { committed: known.map(|head| head.next), began: head.next, head, key: key.clone() };
         self.0.insert(key.partition, progress);
         Ok(head.next)
     }
@@ -118,8 +119,8 @@ impl Owned {
     /// changed in the table, the rows gathered since are still exactly those that are missing. When one does not,
     /// somebody else took in some of the same records, and everything gathered has to be dropped.
     pub fn agrees_with(&self, heads: &HeadSet) -> bool {
-        self.0.values().all(|progress| {
-            heads.get(&progress.key).is_ok_and(|head| head.map(|head| head.next) == progress.committed)
-        })
+        self.0
+            .values()
+            .all(|progress| heads.get(&progress.key).is_ok_and(|head| head.map(|head| head.next) == progress.committed))
     }
 }

@@ -19,7 +19,7 @@ use lake::{PartitionValue, day_of_micros, tables, tenant_bucket};
 
 use super::interner::{EMPTY, Interner, NULL};
 use super::ordering::{RowKeys, order_rows};
-use super::rows::{BATCH_ROWS, Gathered, Input, Parts, TableRows};
+use super::rows::{BATCH_ROWS, Batches, FileRows, Gathered, Input, Parts, TableRows};
 use super::view::{Columns, Symbols, Texts, WrongShape};
 
 /// Fields of the contract that this table does not need.
@@ -95,7 +95,6 @@ struct MessageColumns<'a> {
     validated_at: &'a TimestampMicrosecondArray,
     source_partition: &'a Int32Array,
     source_offset: &'a Int64Array,
-    lists: &'a [i32],
 }
 
 struct ReadingColumns<'a> {
@@ -150,15 +149,15 @@ impl ReadingRows {
         let messages = MessageColumns::of(&of, &mut self.words)?;
         let (lists, records) = of.records("readings")?;
         let readings = ReadingColumns::of(&records, &mut self.words)?;
-        debug_assert_eq!(lists.len(), messages.lists.len());
-        let mut appended = 0;
+        let (mut appended, mut last) = (0, None);
         for row in rows.iter().map(|row| *row as usize) {
             let range = lists[row] as usize..lists[row + 1] as usize;
             if range.is_empty() {
                 continue;
             }
             appended += range.len();
-            let message = messages.message(row, &mut self.ids);
+            let message = messages.message(row, last, &mut self.ids);
+            last = Some(message);
             let bucket = self.bucket(message.tenant);
             self.append_message(message, bucket, &readings, range);
         }
@@ -186,16 +185,15 @@ impl ReadingRows {
         }
     }
 
-    fn batches(&mut self, part: &Part) -> Result<Vec<RecordBatch>, ArrowError> {
+    fn sorted(&mut self, part: Part) -> SortedPart {
         let source_topic = self.words.intern(&self.source_topic);
-        let dictionaries = Dictionaries { ids: self.ids.values(), words: self.words.values() };
-        let order = part.order(&self.ids, &self.words);
-        order
-            .chunks(BATCH_ROWS)
-            .map(|rows| {
-                RecordBatch::try_new(Arc::clone(&self.schema), part.columns(rows, &dictionaries, source_topic)?)
-            })
-            .collect()
+        SortedPart {
+            order: part.order(&self.ids, &self.words),
+            dictionaries: Dictionaries { ids: self.ids.values(), words: self.words.values() },
+            source_topic,
+            schema: Arc::clone(&self.schema),
+            part,
+        }
     }
 }
 
@@ -215,14 +213,14 @@ impl TableRows for ReadingRows {
         self.ids.bytes() + self.words.bytes() + self.parts.iter().map(Part::bytes).sum::<usize>()
     }
 
-    fn take(&mut self, partition: PartitionValue) -> Result<Vec<RecordBatch>, ArrowError> {
-        let Some(part) = self.parts.remove(partition) else { return Ok(Vec::new()) };
-        let batches = self.batches(&part);
+    fn take(&mut self, partition: PartitionValue) -> Result<Option<Box<dyn FileRows>>, ArrowError> {
+        let Some(part) = self.parts.remove(partition) else { return Ok(None) };
+        let sorted = self.sorted(part);
         if self.parts.is_empty() {
             // No row refers to a code any more: forget the texts, so that devices long gone do not pile up.
             self.clear();
         }
-        batches
+        Ok(Some(Box::new(sorted)))
     }
 
     fn clear(&mut self) {
@@ -247,18 +245,19 @@ impl<'a> MessageColumns<'a> {
             validated_at: columns.primitive::<TimestampMicrosecondType>("validated_at")?,
             source_partition: columns.primitive::<Int32Type>("source_partition")?,
             source_offset: columns.primitive::<Int64Type>("source_offset")?,
-            lists: columns.records("readings")?.0,
         })
     }
 
-    fn message(&self, row: usize, ids: &mut Interner) -> Message {
+    /// What a message says once. Its tenant and gateway are most often those of the message before.
+    fn message(&self, row: usize, last: Option<Message>, ids: &mut Interner) -> Message {
+        let (last_tenant, last_gateway) = last.map_or((NULL, NULL), |last| (last.tenant, last.gateway));
         let optional = |column: &'a StringArray| column.is_valid(row).then(|| column.value(row));
         Message {
-            tenant: ids.intern(self.tenant_id.value(row)),
+            tenant: ids.intern_after(last_tenant, self.tenant_id.value(row)),
             device: ids.intern(self.device_id.value(row)),
             customer: ids.intern_optional(optional(self.customer_id)),
             site: ids.intern_optional(optional(self.site_id)),
-            gateway: ids.intern(self.gateway_id.value(row)),
+            gateway: ids.intern_after(last_gateway, self.gateway_id.value(row)),
             source: self.source.code(row),
             source_partition: self.source_partition.value(row),
             sequence: self.sequence.value(row),
@@ -291,8 +290,9 @@ impl<'a> ReadingColumns<'a> {
 }
 
 impl Part {
+    /// What is reserved counts, not what is filled: columns double when they grow.
     fn bytes(&self) -> usize {
-        self.start.len() * ROW_BYTES + self.messages.len() * size_of::<Message>()
+        self.start.capacity() * ROW_BYTES + self.messages.capacity() * size_of::<Message>()
     }
 
     /// Appends a run of readings of one message; `first_index` is the position of the first of them in the message.
@@ -350,7 +350,8 @@ impl Part {
         let id = |of: fn(&Message) -> i32| dictionary(rows.iter().map(|row| of(message(row))), ids);
         let word = |codes: &[i32]| dictionary(rows.iter().map(|row| codes[*row as usize]), words);
         let int = |values: &[i32]| Arc::new(Int32Array::from_iter_values(gather(values, rows))) as ArrayRef;
-        let long = |of: fn(&Message) -> i64| Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| of(message(row)))));
+        let long =
+            |of: fn(&Message) -> i64| Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| of(message(row)))));
         let validated_at = rows.iter().map(|row| message(row).validated_at);
         let value = Decimal128Array::from_iter_values(gather(&self.value, rows).map(i128::from));
         Ok(vec![
@@ -382,6 +383,25 @@ impl Part {
             long(|message| message.source_offset),
             int(&self.index),
         ])
+    }
+}
+
+/// A part on its way into a file: its rows, their order, and what their codes stand for. The columns are made batch by
+/// batch, so that a part is never in memory twice.
+struct SortedPart {
+    part: Part,
+    order: Vec<u32>,
+    dictionaries: Dictionaries,
+    source_topic: i32,
+    schema: SchemaRef,
+}
+
+impl FileRows for SortedPart {
+    fn batches(&self) -> Batches<'_> {
+        Box::new(self.order.chunks(BATCH_ROWS).map(|rows| {
+            let columns = self.part.columns(rows, &self.dictionaries, self.source_topic)?;
+            RecordBatch::try_new(Arc::clone(&self.schema), columns)
+        }))
     }
 }
 

@@ -19,6 +19,13 @@ fn append(rows: &mut dyn TableRows, decisions: &[Decision], unused: &[&str], acc
     rows.append(&Input::Decoded { batch: &batch, rows: accepted, partition: 0, offsets: &offsets }).unwrap()
 }
 
+fn taken(rows: &mut dyn TableRows, partition: PartitionValue) -> Vec<RecordBatch> {
+    let file = rows.take(partition).unwrap().unwrap();
+    let batches = file.batches().collect::<Result<Vec<_>, _>>().unwrap();
+    assert_eq!(file.batches().collect::<Result<Vec<_>, _>>().unwrap(), batches, "a second write gets the same rows");
+    batches
+}
+
 fn text(batch: &RecordBatch, column: &str) -> ArrayRef {
     cast(batch.column_by_name(column).unwrap(), &DataType::Utf8).unwrap()
 }
@@ -43,7 +50,7 @@ fn a_reading_becomes_a_row_with_what_its_message_says() {
     let decisions = [suspect.reading("water.volume", START + 1, -2)];
     let mut rows = ReadingRows::new("meter.readings.raw.v1");
     assert_eq!(append(&mut rows, &decisions, readings::UNUSED_FIELDS, &[0]), 2);
-    let batch = rows.take(partition("northgrid", 20_000)).unwrap().remove(0);
+    let batch = taken(&mut rows, partition("northgrid", 20_000)).remove(0);
     let expected = tables::readings().columns.iter().map(|column| column.name);
     assert!(batch.schema().fields().iter().map(|field| field.name().as_str()).eq(expected));
     for (column, values) in [
@@ -83,9 +90,9 @@ fn late_readings_go_to_their_own_day() {
     assert_eq!(append(&mut rows, &decisions, readings::UNUSED_FIELDS, &[0, 1]), 5);
     let days: Vec<i32> = rows.gathered().keys().map(|partition| partition.day()).collect();
     assert_eq!(days, [-1, 19_600, 19_999, 20_000, 20_001]);
-    let batch = rows.take(partition("northgrid", 20_001)).unwrap().remove(0);
+    let batch = taken(&mut rows, partition("northgrid", 20_001)).remove(0);
     assert_eq!(batch.column_by_name("reading_index").unwrap().as_primitive::<Int32Type>().values(), &[2]);
-    assert!(rows.take(partition("northgrid", 20_001)).unwrap().is_empty());
+    assert!(rows.take(partition("northgrid", 20_001)).unwrap().is_none());
 }
 
 #[test]
@@ -93,7 +100,7 @@ fn only_accepted_decisions_make_rows() {
     let decisions: Vec<_> = (0..4).map(|offset| Decision::of("device-1", offset).reading("c", START, offset)).collect();
     let mut rows = ReadingRows::new("raw");
     assert_eq!(append(&mut rows, &decisions, readings::UNUSED_FIELDS, &[1, 3]), 2);
-    let batch = rows.take(partition("northgrid", 20_000)).unwrap().remove(0);
+    let batch = taken(&mut rows, partition("northgrid", 20_000)).remove(0);
     assert_eq!(batch.column_by_name("source_offset").unwrap().as_primitive::<Int64Type>().values(), &[1, 3]);
 }
 
@@ -106,7 +113,7 @@ fn rejections_become_rows_that_point_at_their_message() {
     let mut rows = RejectedRows::new("meter.readings.raw.v1");
     let decisions = [first, Decision::of("device-1", 5).reading("c", START, 1), second];
     assert_eq!(append(&mut rows, &decisions, rejected::UNUSED_FIELDS, &[0, 1, 2]), 3);
-    let batch = rows.take(PartitionValue::Day(0)).unwrap().remove(0);
+    let batch = taken(&mut rows, PartitionValue::Day(0)).remove(0);
     assert_eq!(texts(&batch, "code"), ["UNKNOWN_DEVICE", "DUPLICATE", "NEGATIVE"]);
     assert_eq!(batch.column_by_name("source_offset").unwrap().as_primitive::<Int64Type>().values(), &[3, 4, 4]);
     assert_eq!(batch.column_by_name("reading_index").unwrap().as_primitive::<Int32Type>().values(), &[-1, 0, 2]);
@@ -119,11 +126,14 @@ fn raw_bytes_are_no_decisions() {
     assert!(RejectedRows::new("raw").append(&Input::Raw(&block)).is_err());
 }
 
+/// Device, tenant, and of each reading channel, day and time of day.
+type Parts = (u8, u8, Vec<(&'static str, i64, i64)>);
+
 fn decisions() -> impl Strategy<Value = Vec<Decision>> {
     let reading = (prop_oneof![Just("a"), Just("b")], -3..3i64, 0..DAY);
     let decision = (0..4u8, 0..3u8, proptest::collection::vec(reading, 0..6));
     proptest::collection::vec(decision, 1..12).prop_map(|decisions| {
-        let build = |(offset, (device, tenant, readings)): (i64, (u8, u8, Vec<(&'static str, i64, i64)>))| {
+        let build = |(offset, (device, tenant, readings)): (i64, Parts)| {
             let mut decision = Decision::of(&format!("device-{device}"), offset);
             decision.tenant = ["northgrid", "lakeside", "seaside"][tenant as usize];
             for (at, (channel, day, within)) in (0..).zip(readings) {
@@ -155,7 +165,7 @@ proptest! {
         prop_assert_eq!(gathered.values().map(|part| part.rows).sum::<usize>(), expected.len());
         let mut found = Vec::new();
         for partition in gathered.into_keys() {
-            for batch in rows.take(partition).unwrap() {
+            for batch in taken(&mut rows, partition) {
                 let values = batch.column_by_name("value").unwrap().as_primitive::<Decimal128Type>().values();
                 found.extend(values.iter().zip(starts(&batch)).map(|(value, start)| (partition, *value, start)));
                 let keys: Vec<_> = texts(&batch, "device_id")

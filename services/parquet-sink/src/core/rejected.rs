@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use lake::{PartitionValue, day_of_micros, tables};
 
 use super::readings::timestamps;
-use super::rows::{Gathered, Input, Parts, TableRows};
+use super::rows::{FileRows, Gathered, Input, Parts, TableRows};
 use super::view::{Columns, WrongShape};
 
 /// Fields of the contract that this table does not need.
@@ -78,11 +78,7 @@ impl<'a> DecisionColumns<'a> {
 impl RejectedRows {
     /// No rows yet. `source_topic` is the raw topic that decisions are about.
     pub fn new(source_topic: impl Into<String>) -> Self {
-        Self {
-            parts: Parts::default(),
-            source_topic: source_topic.into(),
-            schema: tables::rejected().arrow_schema(),
-        }
+        Self { parts: Parts::default(), source_topic: source_topic.into(), schema: tables::rejected().arrow_schema() }
     }
 }
 
@@ -148,9 +144,9 @@ impl TableRows for RejectedRows {
         self.parts.iter().map(Part::bytes).sum()
     }
 
-    fn take(&mut self, partition: PartitionValue) -> Result<Vec<RecordBatch>, ArrowError> {
-        let Some(part) = self.parts.remove(partition) else { return Ok(Vec::new()) };
-        Ok(vec![RecordBatch::try_new(Arc::clone(&self.schema), part.columns())?])
+    fn take(&mut self, partition: PartitionValue) -> Result<Option<Box<dyn FileRows>>, ArrowError> {
+        let Some(part) = self.parts.remove(partition) else { return Ok(None) };
+        Ok(Some(Box::new(RecordBatch::try_new(Arc::clone(&self.schema), part.columns())?)))
     }
 
     fn clear(&mut self) {

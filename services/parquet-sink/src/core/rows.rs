@@ -31,6 +31,22 @@ pub enum Input<'a> {
     Raw(&'a RecordBlock),
 }
 
+/// Batches of a file, made as they are asked for.
+pub type Batches<'a> = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send + 'a>;
+
+/// Rows of one file.
+pub trait FileRows: Send + Sync {
+    /// The rows in the order in which the file is to hold them. Can be asked for again when a write has failed. An error
+    /// means rows that do not fit their columns, which is a defect.
+    fn batches(&self) -> Batches<'_>;
+}
+
+impl FileRows for RecordBatch {
+    fn batches(&self) -> Batches<'_> {
+        Box::new(std::iter::once(Ok(self.clone())))
+    }
+}
+
 /// What waits in memory for one partition of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gathered {
@@ -56,11 +72,11 @@ pub trait TableRows: Send + Sync + std::fmt::Debug {
     /// Memory of everything that waits, estimated.
     fn bytes(&self) -> usize;
 
-    /// Takes the rows of a partition out, in the order in which its file is to hold them; nothing when none wait.
+    /// Takes the rows of a partition out; `None` when none wait.
     ///
     /// # Errors
     /// [`ArrowError`] for rows that do not fit their columns, which is a defect.
-    fn take(&mut self, partition: PartitionValue) -> Result<Vec<RecordBatch>, ArrowError>;
+    fn take(&mut self, partition: PartitionValue) -> Result<Option<Box<dyn FileRows>>, ArrowError>;
 
     /// Forgets everything that waits.
     fn clear(&mut self);

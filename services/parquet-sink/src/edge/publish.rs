@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use anyhow::Context;
-use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use futures::{StreamExt, stream};
 use lake::{CommitError, CommitRequest, Committed, LakeError, LakeTable, PartitionValue, TableHeads, WrittenFile};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -12,7 +13,12 @@ use super::hints::Hints;
 use super::patience::{Component, Patience};
 use crate::core::file_policy::CommitReason;
 use crate::core::progress::Owned;
+use crate::core::rows::FileRows;
 use crate::metrics::RouteMetrics;
+
+/// Files that are written at once. Encoding takes a core, storing takes time: with four the core does not wait for the
+/// store.
+const CONCURRENT_WRITES: usize = 4;
 
 /// What became of a commit.
 #[derive(Debug)]
@@ -42,26 +48,46 @@ impl Publisher {
         self.patience.until_done(Component::Catalog, stop, LakeError::is_transient, read).await
     }
 
-    /// Writes the rows of a partition as files that wait for the next commit; false when `stop` came first, and the rows
-    /// are lost to this process then.
+    /// Writes the rows of partitions as files that wait for the next commit; false when `stop` came first, and some of
+    /// the rows are lost to this process then. Rows are taken from the iterator as the writes get to them.
     pub(crate) async fn write(
         &mut self,
-        partition: PartitionValue,
-        batches: &[RecordBatch],
+        parts: impl Iterator<Item = (PartitionValue, Result<Option<Box<dyn FileRows>>, ArrowError>)> + Send,
         stop: &CancellationToken,
     ) -> anyhow::Result<bool> {
-        let table = &self.table;
-        let write = || write_once(table, partition, batches);
+        let this = &*self;
+        let mut writes = stream::iter(parts)
+            .map(|(partition, rows)| async move {
+                match rows.context("take rows out")? {
+                    Some(rows) => this.write_part(partition, rows.as_ref(), stop).await,
+                    None => Ok(Some(Vec::new())),
+                }
+            })
+            .buffer_unordered(CONCURRENT_WRITES);
+        let mut written = Vec::new();
+        while let Some(files) = writes.next().await {
+            let Some(files) = files? else { return Ok(false) };
+            written.extend(files);
+        }
+        drop(writes);
+        self.files.extend(written);
+        Ok(true)
+    }
+
+    async fn write_part(
+        &self,
+        partition: PartitionValue,
+        rows: &dyn FileRows,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<Vec<WrittenFile>>> {
+        let write = || write_once(&self.table, partition, rows);
         let started = Instant::now();
-        let Some(files) = self.patience.until_done(Component::Store, stop, LakeError::is_transient, write).await? else {
-            return Ok(false);
-        };
-        for file in &files {
+        let files = self.patience.until_done(Component::Store, stop, WriteError::is_transient, write).await?;
+        for file in files.iter().flatten() {
             self.metrics.file_written(started.elapsed(), file.bytes());
         }
-        self.files.extend(files);
         self.patience.beat();
-        Ok(true)
+        Ok(files)
     }
 
     /// Commits the files and the moves of the heads in one snapshot; `None` when `stop` came first, and then nobody knows
@@ -129,14 +155,29 @@ impl Publisher {
     }
 }
 
+/// Why a file could not be written.
+#[derive(Debug, thiserror::Error)]
+enum WriteError {
+    #[error("make columns")]
+    Rows(#[from] ArrowError),
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+}
+
+impl WriteError {
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Lake(error) if error.is_transient())
+    }
+}
+
 async fn write_once(
     table: &LakeTable,
     partition: PartitionValue,
-    batches: &[RecordBatch],
-) -> Result<Vec<WrittenFile>, LakeError> {
+    rows: &dyn FileRows,
+) -> Result<Vec<WrittenFile>, WriteError> {
     let mut writer = table.file_writer(partition).await?;
-    for batch in batches {
-        writer.write(batch).await?;
+    for batch in rows.batches() {
+        writer.write(&batch?).await?;
     }
-    writer.close().await
+    Ok(writer.close().await?)
 }

@@ -175,7 +175,7 @@ impl Route {
         self.report();
         while self.budget.must_close(self.reported_bytes) {
             let Some(partition) = part_to_close(&self.rows.gathered()) else { break };
-            if !self.write_part(partition, stop).await? {
+            if !self.write_parts(vec![partition], stop).await? {
                 return Ok(());
             }
             self.report();
@@ -191,10 +191,9 @@ impl Route {
         if self.owned.advances().is_empty() {
             return Ok(true);
         }
-        for partition in self.rows.gathered().into_keys() {
-            if !self.write_part(partition, stop).await? {
-                return Ok(false);
-            }
+        let partitions = self.rows.gathered().into_keys().collect();
+        if !self.write_parts(partitions, stop).await? {
+            return Ok(false);
         }
         let outcome = self.publisher.commit(&self.owned, reason, stop).await?;
         match outcome {
@@ -220,11 +219,13 @@ impl Route {
         }
     }
 
-    async fn write_part(&mut self, partition: PartitionValue, stop: &CancellationToken) -> anyhow::Result<bool> {
-        let batches = self.rows.take(partition).context("make columns")?;
-        let written = self.publisher.write(partition, &batches, stop).await?;
+    /// Writes parts as files; false when `stop` came first, and then nothing is gathered any more.
+    async fn write_parts(&mut self, partitions: Vec<PartitionValue>, stop: &CancellationToken) -> anyhow::Result<bool> {
+        let rows = self.rows.as_mut();
+        let parts = partitions.into_iter().map(|partition| (partition, rows.take(partition)));
+        let written = self.publisher.write(parts, stop).await?;
         if !written {
-            // The rows are out of the buffers and in no file.
+            // Some rows are out of the buffers and in no file.
             self.abandon();
         }
         Ok(written)
@@ -286,7 +287,9 @@ impl Route {
         let flushed = tokio::time::timeout(half, Box::pin(self.flush(CommitReason::Shutdown, &never))).await;
         match flushed {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::error!(route = self.metrics.0, error = format!("{error:#}"), "last commit failed"),
+            Ok(Err(error)) => {
+                tracing::error!(route = self.metrics.0, error = format!("{error:#}"), "last commit failed")
+            }
             Err(_) => tracing::warn!(route = self.metrics.0, "no time for the last commit, its records are read again"),
         }
         self.abandon();

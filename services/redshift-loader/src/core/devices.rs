@@ -214,7 +214,10 @@ pub(crate) mod tests {
     fn rows_carry_the_names_and_numbers_of_the_contract() {
         let rows = DeviceRows::from_changes([state("d", 3)]);
         let (device, channel) = (&rows.devices[0], &rows.channels[0]);
-        assert_eq!((&*device.status, &*device.commodity, &*device.customer_class), ("ACTIVE", "ELECTRICITY", "MULTI_FAMILY"));
+        assert_eq!(
+            (&*device.status, &*device.commodity, &*device.customer_class),
+            ("ACTIVE", "ELECTRICITY", "MULTI_FAMILY")
+        );
         assert_eq!(device.updated_at, "2026-03-29T00:00:00.000001Z");
         assert_eq!((&*channel.kind, &*channel.multiplier), ("INTERVAL", &*Quantity::ONE.to_string()));
         assert_eq!(rows.channels.len(), 1, "a channel named twice counts once");

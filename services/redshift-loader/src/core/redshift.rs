@@ -29,10 +29,9 @@ pub fn manifest(files: &[LakeFile]) -> String {
     struct Meta {
         content_length: u64,
     }
-    let entry = |file: &'_ LakeFile| (file.bytes, true);
     let entries = files.iter().map(|file| {
-        let (content_length, mandatory) = entry(file);
-        Entry { url: &file.path, mandatory, meta: Meta { content_length } }
+        let meta = Meta { content_length: file.bytes };
+        Entry { url: &file.path, mandatory: true, meta }
     });
     let manifest = Manifest { entries: entries.collect() };
     serde_json::to_string_pretty(&manifest).expect("strings, numbers and booleans have a JSON form")
@@ -119,7 +118,10 @@ pub fn load_script(table: &LoadTable, job: &LoadJob, manifest_url: &str, role: &
         lock: "LOCK raw.load_ledger",
         claim: claim(job, refused),
         stage: [
-            format!("CREATE TEMP TABLE IF NOT EXISTS {staging} AS SELECT {columns} FROM {} WHERE FALSE", table.target()),
+            format!(
+                "CREATE TEMP TABLE IF NOT EXISTS {staging} AS SELECT {columns} FROM {} WHERE FALSE",
+                table.target()
+            ),
             format!("DELETE FROM {staging}"),
         ],
         copy: copy(&staging, manifest_url, role),
@@ -173,15 +175,96 @@ pub fn quarantine(job: &LoadJob, file: &LakeFile, reason: &str) -> String {
     )
 }
 
+/// Files in quarantine that somebody asked to try again.
+pub fn retry_requests(lake_table: &str) -> String {
+    format!(
+        "SELECT snapshot_id, path, rows, bytes FROM raw.load_quarantine\nWHERE lake_table = {} AND resolved_at IS NULL AND \
+         retry_requested_at IS NOT NULL ORDER BY snapshot_id, path",
+        literal(lake_table)
+    )
+}
+
+/// The condition that picks a file's row in the quarantine.
+fn quarantined_file(lake_table: &str, snapshot_id: i64, path: &str) -> String {
+    format!("lake_table = {} AND snapshot_id = {snapshot_id} AND path = {}", literal(lake_table), literal(path))
+}
+
+/// The statements that bring a quarantined file in, between `LOCK` and `COMMIT`. The first must report one row, otherwise
+/// another loader was faster; `insert` runs between the second and the third.
+pub fn resolve(lake_table: &str, snapshot_id: i64, file: &LakeFile) -> [String; 2] {
+    let row = quarantined_file(lake_table, snapshot_id, &file.path);
+    [
+        format!(
+            "UPDATE raw.load_quarantine SET retry_requested_at = NULL, resolved_at = sysdate WHERE {row} AND resolved_at IS NULL"
+        ),
+        format!(
+            "UPDATE raw.load_ledger SET rows = rows + {}, files = files + 1, quarantined_files = quarantined_files - 1\n\
+             WHERE lake_table = {} AND snapshot_id = {snapshot_id}",
+            file.rows,
+            literal(lake_table)
+        ),
+    ]
+}
+
+/// Notes that a file was refused again.
+pub fn refused_again(lake_table: &str, snapshot_id: i64, path: &str, reason: &str) -> String {
+    format!(
+        "UPDATE raw.load_quarantine SET retry_requested_at = NULL, reason = {} WHERE {}",
+        literal(reason),
+        quarantined_file(lake_table, snapshot_id, path)
+    )
+}
+
+/// Newest loaded snapshot of a table.
+pub fn newest(lake_table: &str) -> String {
+    format!(
+        "SELECT snapshot_id FROM raw.load_ledger WHERE lake_table = {} ORDER BY load_number DESC LIMIT 1",
+        literal(lake_table)
+    )
+}
+
+/// The ledger's row of a snapshot.
+pub fn ledger_row(lake_table: &str, snapshot_id: i64) -> String {
+    format!("SELECT 1 FROM raw.load_ledger WHERE lake_table = {} AND snapshot_id = {snapshot_id}", literal(lake_table))
+}
+
+/// Number of files of a table in quarantine.
+pub fn quarantined(lake_table: &str) -> String {
+    format!(
+        "SELECT count(*) FROM raw.load_quarantine WHERE lake_table = {} AND resolved_at IS NULL",
+        literal(lake_table)
+    )
+}
+
+/// Loads that were not announced; times in microseconds since 1970.
+pub fn unannounced(limit: i64) -> String {
+    let micros = |column: &str| format!("datediff(microsecond, TIMESTAMPTZ 'epoch', {column})");
+    format!(
+        "SELECT lake_table, snapshot_id, rows, files, quarantined_files, {}, {}\nFROM raw.load_ledger\n\
+         WHERE announced_at IS NULL ORDER BY lake_table, load_number LIMIT {limit}",
+        micros("started_at"),
+        micros("loaded_at")
+    )
+}
+
+/// Notes an announcement.
+pub fn announced(lake_table: &str, snapshot_id: i64) -> String {
+    format!(
+        "UPDATE raw.load_ledger SET announced_at = sysdate WHERE lake_table = {} AND snapshot_id = {snapshot_id}",
+        literal(lake_table)
+    )
+}
+
 /// The statements that bring devices up to date, all in one transaction. Older versions than the warehouse has change
 /// nothing.
 pub fn upsert_devices(rows: &DeviceRows) -> Vec<String> {
     let mut statements = vec!["LOCK raw.devices".to_owned()];
     if !rows.erased.is_empty() {
         let ids: Vec<_> = rows.erased.iter().map(|id| literal(id)).collect();
-        statements.extend(["raw.device_channels", "raw.devices"].map(|table| {
-            format!("DELETE FROM {table} WHERE device_id IN ({})", ids.join(", "))
-        }));
+        statements.extend(
+            ["raw.device_channels", "raw.devices"]
+                .map(|table| format!("DELETE FROM {table} WHERE device_id IN ({})", ids.join(", "))),
+        );
     }
     if !rows.devices.is_empty() {
         statements.extend(staged("staged_devices", "raw.devices", rows.devices.iter().map(device_values)));
@@ -195,7 +278,11 @@ pub fn upsert_devices(rows: &DeviceRows) -> Vec<String> {
         }));
         statements.push("INSERT INTO raw.devices SELECT * FROM staged_devices".to_owned());
         if !rows.channels.is_empty() {
-            statements.extend(staged("staged_channels", "raw.device_channels", rows.channels.iter().map(channel_values)));
+            statements.extend(staged(
+                "staged_channels",
+                "raw.device_channels",
+                rows.channels.iter().map(channel_values),
+            ));
             statements.push(
                 "INSERT INTO raw.device_channels SELECT * FROM staged_channels WHERE device_id IN (SELECT device_id FROM \
                  staged_devices)"
@@ -281,11 +368,27 @@ mod tests {
     }
 
     #[test]
-    fn the_sql_of_devices() {
-        let changes = [
-            DeviceChange::State(Box::new(device("d'1", 3))),
-            DeviceChange::Erased { device_id: "gone".into() },
+    fn the_sql_around_the_ledger() {
+        let table = "meterway.readings";
+        let [resolved, ledger] = resolve(table, 77, &file("a"));
+        let statements = [
+            newest(table),
+            ledger_row(table, 77),
+            quarantined(table),
+            retry_requests(table),
+            resolved,
+            ledger,
+            refused_again(table, 77, "s3://lake/a.parquet", "bad"),
+            unannounced(10),
+            announced(table, 77),
         ];
+        insta::assert_snapshot!(statements.join(";\n\n"));
+    }
+
+    #[test]
+    fn the_sql_of_devices() {
+        let changes =
+            [DeviceChange::State(Box::new(device("d'1", 3))), DeviceChange::Erased { device_id: "gone".into() }];
         insta::assert_snapshot!(upsert_devices(&DeviceRows::from_changes(changes)).join(";\n\n"));
     }
 }

@@ -84,7 +84,8 @@ mod tests {
 
     /// `name type nullability` of each column of a table, as the migration writes them.
     fn columns_of_migration(table: &LoadTable) -> Vec<String> {
-        let start = MIGRATION.find(&format!("CREATE TABLE {} (", table.target())).expect("the migration makes the table");
+        let start =
+            MIGRATION.find(&format!("CREATE TABLE {} (", table.target())).expect("the migration makes the table");
         let body = &MIGRATION[start..start + MIGRATION[start..].find("\n);").expect("a statement ends")];
         let simple = |line: &str| {
             let line = line.trim().trim_end_matches(',').replace("COLLATE \"C\"", "");

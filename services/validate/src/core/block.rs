@@ -131,11 +131,17 @@ impl BlockDecider {
         out: &mut DecidedBlock,
     ) -> Result<(), NotTheContract> {
         out.clear();
-        let batches: Vec<ReadingBatchColumns<'_>> =
-            decoded.batches.iter().map(|decoded| ReadingBatchColumns::try_from(&decoded.batch)).collect::<Result<_, _>>()?;
+        let batches: Vec<ReadingBatchColumns<'_>> = decoded
+            .batches
+            .iter()
+            .map(|decoded| ReadingBatchColumns::try_from(&decoded.batch))
+            .collect::<Result<_, _>>()?;
         let flags: Vec<_> = batches.iter().map(columns::flags).collect();
-        let readings: Vec<_> =
-            batches.iter().zip(&flags).map(|(batch, flags)| columns::readings(batch, flags)).collect::<Result<_, _>>()?;
+        let readings: Vec<_> = batches
+            .iter()
+            .zip(&flags)
+            .map(|(batch, flags)| columns::readings(batch, flags))
+            .collect::<Result<_, _>>()?;
         for (record, slot) in in_order(decoded) {
             let raw = block.get(record);
             let decision = match slot {
@@ -183,8 +189,11 @@ pub fn learn(
     mut is_first: impl FnMut(i64) -> bool,
 ) -> Result<Learning, NotTheContract> {
     let mut learning = Learning::default();
-    let batches: Vec<ValidatedBatchColumns<'_>> =
-        decoded.batches.iter().map(|decoded| ValidatedBatchColumns::try_from(&decoded.batch)).collect::<Result<_, _>>()?;
+    let batches: Vec<ValidatedBatchColumns<'_>> = decoded
+        .batches
+        .iter()
+        .map(|decoded| ValidatedBatchColumns::try_from(&decoded.batch))
+        .collect::<Result<_, _>>()?;
     for (_, slot) in in_order(decoded) {
         let Slot::Row { batch, row } = slot else {
             learning.unreadable += 1;
@@ -195,7 +204,11 @@ pub fn learn(
             learning.unreadable += 1;
         } else if is_first(columns.source_offset.value(row)) {
             learning.decisions += 1;
-            validator.learn(columns.tenant_id.value(row), columns.device_id.value(row), columns::learned(columns, row)?);
+            validator.learn(
+                columns.tenant_id.value(row),
+                columns.device_id.value(row),
+                columns::learned(columns, row)?,
+            );
         } else {
             learning.repeated += 1;
         }

@@ -62,7 +62,9 @@ pub enum Resume {
 
 /// The decisions don't belong to this raw partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("decisions reach source offset {decided}, but the raw partition ends at {end}: was the raw topic created anew?")]
+#[error(
+    "decisions reach source offset {decided}, but the raw partition ends at {end}: was the raw topic created anew?"
+)]
 pub struct Mismatch {
     /// Highest source offset decided.
     pub decided: i64,

@@ -18,10 +18,7 @@ pub fn flags<'a>(columns: &ReadingBatchColumns<'a>) -> Vec<&'a str> {
 ///
 /// # Errors
 /// [`UnknownName`] when the reader schema has a kind that this version does not know.
-pub fn readings<'a>(
-    columns: &ReadingBatchColumns<'a>,
-    flags: &'a [&'a str],
-) -> Result<Vec<Reading<'a>>, UnknownName> {
+pub fn readings<'a>(columns: &ReadingBatchColumns<'a>, flags: &'a [&'a str]) -> Result<Vec<Reading<'a>>, UnknownName> {
     let readings = &columns.readings;
     let kinds = kinds(readings)?;
     let reading = |index| Reading {

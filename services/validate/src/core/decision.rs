@@ -210,7 +210,8 @@ mod tests {
             version: i32::MAX,
             local_day: LocalDay(i32::MIN),
         });
-        let rejected = |index| Rejected { index, code: RejectCode::ValueOutOfRange, detail: "x".repeat(MAX_DETAIL_BYTES).into() };
+        let rejected =
+            |index| Rejected { index, code: RejectCode::ValueOutOfRange, detail: "x".repeat(MAX_DETAIL_BYTES).into() };
         let largest = [
             Decision { batch, device: None, accepted: accepted.collect(), rejected: vec![] },
             Decision { batch, device: None, accepted: vec![], rejected: (0..200).map(rejected).collect() },

@@ -78,7 +78,15 @@ pub(crate) fn interval(slot: i64, thousandths: i64) -> Reading<'static> {
 /// A dial at midnight, by the number of the day; the value in units.
 pub(crate) fn dial(day: i64, units: i64) -> Reading<'static> {
     let start = DAY + day * 48 * HALF_HOUR;
-    Reading { channel: DIAL, kind: Kind::Register, start, duration_s: 0, value: units * 1_000_000, unit: "kWh", flags: &[] }
+    Reading {
+        channel: DIAL,
+        kind: Kind::Register,
+        start,
+        duration_s: 0,
+        value: units * 1_000_000,
+        unit: "kWh",
+        flags: &[],
+    }
 }
 
 /// A day of plausible half-hours.

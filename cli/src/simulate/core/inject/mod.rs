@@ -80,7 +80,7 @@ pub(crate) fn actions(
 }
 
 /// What an additional message consists of. `reading` material comes from a day that the device has not delivered.
-pub(crate) fn extra(scenario: &Scenario, extra: &Extra, material: &dyn Fn(&SimDevice) -> Material<'_>) -> Action {
+pub(crate) fn extra(scenario: &Scenario, extra: &Extra, material: Material<'_>) -> Action {
     let device = &scenario.fleet[extra.device];
     let readings = || scenario.true_day_afresh(device, extra.day);
     let rejected = |code: RejectCode| Outcome::expecting(vec![Expected::message(code.as_str())]);
@@ -94,7 +94,7 @@ pub(crate) fn extra(scenario: &Scenario, extra: &Extra, material: &dyn Fn(&SimDe
             Delivery { tenant_id: other.id, ..plain(device, readings(), rejected(RejectCode::TenantMismatch)) }
         }
         FaultKind::InactiveDevice => plain(device, readings(), rejected(RejectCode::InactiveDevice)),
-        _ => return Action::Broken(broken(extra.number, &material(device))),
+        _ => return Action::Broken(broken(extra.number, &material)),
     };
     Action::Deliver(delivery)
 }

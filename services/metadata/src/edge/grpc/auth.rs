@@ -8,7 +8,7 @@ use tonic::{Request, Status};
 
 /// Lets calls pass that carry the token; all of them when there is none.
 #[derive(Clone)]
-pub struct TokenCheck {
+pub(super) struct TokenCheck {
     expected: Option<[u8; 32]>,
 }
 
@@ -20,7 +20,7 @@ impl std::fmt::Debug for TokenCheck {
 
 impl TokenCheck {
     /// Demands the token unless it is empty.
-    pub fn new(token: &str) -> Self {
+    pub(super) fn new(token: &str) -> Self {
         Self { expected: (!token.is_empty()).then(|| Sha256::digest(token.as_bytes()).into()) }
     }
 }

@@ -5,7 +5,7 @@ use tonic::Status;
 use crate::edge::StoreError;
 
 /// The status that a caller gets. What the caller can do nothing about is logged here and not told in detail.
-pub fn of(method: &'static str, error: &StoreError) -> Status {
+pub(super) fn of(method: &'static str, error: &StoreError) -> Status {
     let said = error.to_string();
     match error {
         StoreError::Invalid(_) => Status::invalid_argument(said),

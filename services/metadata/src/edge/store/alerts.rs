@@ -33,7 +33,7 @@ fn exception(row: &Row) -> Exception {
     }
 }
 
-pub async fn put_rule(tx: &Tx<'_>, tenant: &TenantId, new: &Rule, now: i64) -> Result<Rule, StoreError> {
+pub(crate) async fn put_rule(tx: &Tx<'_>, tenant: &TenantId, new: &Rule, now: i64) -> Result<Rule, StoreError> {
     const SQL: &str = "INSERT INTO alert_rule
             (tenant_id, kind, customer_class, enabled, threshold, window_s, severity, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -54,7 +54,7 @@ pub async fn put_rule(tx: &Tx<'_>, tenant: &TenantId, new: &Rule, now: i64) -> R
     Ok(rule(&tx.row(SQL, params).await?))
 }
 
-pub async fn delete_rule(tx: &Tx<'_>, tenant: &TenantId, kind: &str, class: &str) -> Result<(), StoreError> {
+pub(crate) async fn delete_rule(tx: &Tx<'_>, tenant: &TenantId, kind: &str, class: &str) -> Result<(), StoreError> {
     const SQL: &str = "DELETE FROM alert_rule WHERE tenant_id = $1 AND kind = $2 AND customer_class = $3";
     match tx.execute(SQL, &[&tenant.as_str(), &kind, &class]).await? {
         0 => Err(StoreError::NotFound("rule")),
@@ -62,12 +62,17 @@ pub async fn delete_rule(tx: &Tx<'_>, tenant: &TenantId, kind: &str, class: &str
     }
 }
 
-pub async fn rules(tx: &Tx<'_>, tenant: &TenantId) -> Result<Vec<Rule>, StoreError> {
+pub(crate) async fn rules(tx: &Tx<'_>, tenant: &TenantId) -> Result<Vec<Rule>, StoreError> {
     const SQL: &str = "SELECT * FROM alert_rule WHERE tenant_id = $1 ORDER BY kind, customer_class";
     Ok(tx.rows(SQL, &[&tenant.as_str()]).await?.iter().map(rule).collect())
 }
 
-pub async fn put_exception(tx: &Tx<'_>, tenant: &TenantId, new: &Exception, now: i64) -> Result<Exception, StoreError> {
+pub(crate) async fn put_exception(
+    tx: &Tx<'_>,
+    tenant: &TenantId,
+    new: &Exception,
+    now: i64,
+) -> Result<Exception, StoreError> {
     const SQL: &str = "INSERT INTO alert_exception (tenant_id, device_id, kind, until, note, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (tenant_id, device_id, kind) DO UPDATE SET until = EXCLUDED.until, note = EXCLUDED.note,
@@ -78,7 +83,12 @@ pub async fn put_exception(tx: &Tx<'_>, tenant: &TenantId, new: &Exception, now:
     Ok(exception(&row))
 }
 
-pub async fn delete_exception(tx: &Tx<'_>, tenant: &TenantId, device: &str, kind: &str) -> Result<(), StoreError> {
+pub(crate) async fn delete_exception(
+    tx: &Tx<'_>,
+    tenant: &TenantId,
+    device: &str,
+    kind: &str,
+) -> Result<(), StoreError> {
     const SQL: &str = "DELETE FROM alert_exception WHERE tenant_id = $1 AND device_id = $2 AND kind = $3";
     match tx.execute(SQL, &[&tenant.as_str(), &device, &kind]).await? {
         0 => Err(StoreError::NotFound("exception")),
@@ -87,7 +97,7 @@ pub async fn delete_exception(tx: &Tx<'_>, tenant: &TenantId, device: &str, kind
 }
 
 /// Exceptions by device and kind; the page's key is [`Exception::page_key`]. Compared bytewise, as the key is cut.
-pub async fn exceptions(
+pub(crate) async fn exceptions(
     tx: &Tx<'_>,
     tenant: &TenantId,
     device: Option<&str>,
@@ -101,10 +111,10 @@ pub async fn exceptions(
 }
 
 /// Rules and exceptions by tenant.
-pub type Settings = BTreeMap<String, (Vec<Rule>, Vec<Exception>)>;
+pub(crate) type Settings = BTreeMap<String, (Vec<Rule>, Vec<Exception>)>;
 
 /// The settings of all tenants that are not over. For [`crate::edge::database::Scope::Settings`].
-pub async fn all(tx: &Tx<'_>, now: i64) -> Result<Settings, StoreError> {
+pub(crate) async fn all(tx: &Tx<'_>, now: i64) -> Result<Settings, StoreError> {
     const EXCEPTIONS: &str = "SELECT * FROM alert_exception WHERE until IS NULL OR until > $1 ORDER BY device_id, kind";
     let mut settings = Settings::new();
     for row in tx.rows("SELECT * FROM alert_rule ORDER BY kind, customer_class", &[]).await? {

@@ -26,7 +26,7 @@ fn key(row: &Row) -> Result<StoredKey, StoreError> {
 }
 
 /// Creates the first active key of a name.
-pub async fn create(
+pub(crate) async fn create(
     tx: &Tx<'_>,
     tenant: &TenantId,
     request: &KeyRequest,
@@ -40,7 +40,7 @@ pub async fn create(
 }
 
 /// Creates the successor of a key and lets the key itself end after the overlap.
-pub async fn rotate(
+pub(crate) async fn rotate(
     tx: &Tx<'_>,
     tenant: &TenantId,
     key_id: &str,
@@ -104,20 +104,20 @@ async fn get(tx: &Tx<'_>, tenant: &TenantId, key_id: &str) -> Result<StoredKey, 
     key(&row.ok_or(StoreError::NotFound("key"))?)
 }
 
-pub async fn revoke(tx: &Tx<'_>, tenant: &TenantId, key_id: &str, now: i64) -> Result<StoredKey, StoreError> {
+pub(crate) async fn revoke(tx: &Tx<'_>, tenant: &TenantId, key_id: &str, now: i64) -> Result<StoredKey, StoreError> {
     const SQL: &str = "UPDATE api_key SET revoked_at = COALESCE(revoked_at, $3)
         WHERE tenant_id = $1 AND key_id = $2 RETURNING *";
     let row = tx.row_if_any(SQL, &[&tenant.as_str(), &key_id, &instant(now)]).await?;
     key(&row.ok_or(StoreError::NotFound("key"))?)
 }
 
-pub async fn list(tx: &Tx<'_>, tenant: &TenantId, page: &Page) -> Result<Vec<StoredKey>, StoreError> {
+pub(crate) async fn list(tx: &Tx<'_>, tenant: &TenantId, page: &Page) -> Result<Vec<StoredKey>, StoreError> {
     const SQL: &str = "SELECT * FROM api_key WHERE tenant_id = $1 AND key_id > $2 ORDER BY key_id LIMIT $3";
     tx.rows(SQL, &[&tenant.as_str(), &page.after, &page.limit()]).await?.iter().map(key).collect()
 }
 
 /// A key and its owner by the key's id, in all tenants. For [`crate::edge::database::Scope::KeyCheck`].
-pub async fn find(tx: &Tx<'_>, key_id: &str) -> Result<Option<(StoredKey, KeyOwner)>, StoreError> {
+pub(crate) async fn find(tx: &Tx<'_>, key_id: &str) -> Result<Option<(StoredKey, KeyOwner)>, StoreError> {
     const SQL: &str = "SELECT k.*, t.status, t.requests_per_second, t.readings_per_second, t.max_request_bytes
         FROM api_key k JOIN tenant t USING (tenant_id) WHERE k.key_id = $1";
     let Some(row) = tx.row_if_any(SQL, &[&key_id]).await? else { return Ok(None) };
@@ -126,9 +126,9 @@ pub async fn find(tx: &Tx<'_>, key_id: &str) -> Result<Option<(StoredKey, KeyOwn
 }
 
 /// Notes that a key was used, to the minute.
-pub async fn note_use(tx: &Tx<'_>, tenant: &TenantId, key_id: &str, now: i64) -> Result<(), StoreError> {
-    const SQL: &str = "UPDATE api_key SET last_used_at = $3 WHERE tenant_id = $1 AND key_id = $2
-        AND (last_used_at IS NULL OR last_used_at <= $3 - interval '1 minute')";
+pub(crate) async fn note_use(tx: &Tx<'_>, tenant: &TenantId, key_id: &str, now: i64) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE api_key SET last_used_at = $3::timestamptz WHERE tenant_id = $1 AND key_id = $2
+        AND (last_used_at IS NULL OR last_used_at <= $3::timestamptz - interval '1 minute')";
     tx.execute(SQL, &[&tenant.as_str(), &key_id, &instant(now)]).await?;
     Ok(())
 }

@@ -13,7 +13,12 @@ use crate::edge::StoreError;
 use crate::edge::database::Tx;
 
 /// Stores the good lines of a chunk; one outcome per line.
-pub async fn register(tx: &Tx<'_>, tenant: &TenantId, lines: &[Line], now: i64) -> Result<Vec<Outcome>, StoreError> {
+pub(crate) async fn register(
+    tx: &Tx<'_>,
+    tenant: &TenantId,
+    lines: &[Line],
+    now: i64,
+) -> Result<Vec<Outcome>, StoreError> {
     insert_sites(tx, tenant, lines, now).await?;
     insert_customers(tx, tenant, lines, now).await?;
     let known = read_known(tx, tenant, lines).await?;

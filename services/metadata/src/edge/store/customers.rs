@@ -13,13 +13,13 @@ fn customer(row: &Row) -> Customer {
     Customer { customer_id: row.get("customer_id"), name: row.get("name"), revision: revision(row) }
 }
 
-pub async fn create(tx: &Tx<'_>, tenant: &TenantId, new: &Customer, now: i64) -> Result<Customer, StoreError> {
+pub(crate) async fn create(tx: &Tx<'_>, tenant: &TenantId, new: &Customer, now: i64) -> Result<Customer, StoreError> {
     const SQL: &str =
         "INSERT INTO customer (tenant_id, customer_id, name, updated_at) VALUES ($1, $2, $3, $4) RETURNING *";
     Ok(customer(&tx.row(SQL, &[&tenant.as_str(), &new.customer_id, &new.name, &instant(now)]).await?))
 }
 
-pub async fn update(
+pub(crate) async fn update(
     tx: &Tx<'_>,
     tenant: &TenantId,
     new: &Customer,
@@ -34,13 +34,13 @@ pub async fn update(
     Ok(customer(&tx.row(SQL, &[&tenant.as_str(), &new.customer_id, &new.name, &instant(now)]).await?))
 }
 
-pub async fn get(tx: &Tx<'_>, tenant: &TenantId, customer_id: &str) -> Result<Customer, StoreError> {
+pub(crate) async fn get(tx: &Tx<'_>, tenant: &TenantId, customer_id: &str) -> Result<Customer, StoreError> {
     const SQL: &str = "SELECT * FROM customer WHERE tenant_id = $1 AND customer_id = $2";
     let row = tx.row_if_any(SQL, &[&tenant.as_str(), &customer_id]).await?;
     row.as_ref().map(customer).ok_or(StoreError::NotFound("customer"))
 }
 
-pub async fn list(tx: &Tx<'_>, tenant: &TenantId, page: &Page) -> Result<Vec<Customer>, StoreError> {
+pub(crate) async fn list(tx: &Tx<'_>, tenant: &TenantId, page: &Page) -> Result<Vec<Customer>, StoreError> {
     const SQL: &str = "SELECT * FROM customer WHERE tenant_id = $1 AND customer_id > $2 ORDER BY customer_id LIMIT $3";
     Ok(tx.rows(SQL, &[&tenant.as_str(), &page.after, &page.limit()]).await?.iter().map(customer).collect())
 }

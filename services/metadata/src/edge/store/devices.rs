@@ -63,7 +63,12 @@ fn named<T: serde::de::DeserializeOwned>(row: &Row, column: &str) -> Result<T, S
     serde_json::from_value(name.into()).map_err(|error| StoreError::Internal(Box::new(error)))
 }
 
-pub async fn register(tx: &Tx<'_>, tenant: &TenantId, new: &DeviceSpec, now: i64) -> Result<DeviceState, StoreError> {
+pub(crate) async fn register(
+    tx: &Tx<'_>,
+    tenant: &TenantId,
+    new: &DeviceSpec,
+    now: i64,
+) -> Result<DeviceState, StoreError> {
     insert(tx, tenant, std::slice::from_ref(new), now).await?.first().ok_or(StoreError::Taken("device.device_id"))?;
     outbox::enqueue(tx, tenant, &[&new.device_id], now).await?;
     get(tx, tenant, &new.device_id).await
@@ -88,7 +93,7 @@ pub(super) async fn insert(
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-pub async fn update(
+pub(crate) async fn update(
     tx: &Tx<'_>,
     tenant: &TenantId,
     new: &DeviceSpec,
@@ -141,20 +146,20 @@ async fn touch(tx: &Tx<'_>, tenant: &TenantId, devices: &[&str], now: i64) -> Re
 }
 
 /// Reads a device and keeps others from changing it until the transaction ends.
-pub async fn lock(tx: &Tx<'_>, tenant: &TenantId, device_id: &str) -> Result<DeviceState, StoreError> {
+pub(crate) async fn lock(tx: &Tx<'_>, tenant: &TenantId, device_id: &str) -> Result<DeviceState, StoreError> {
     const SQL: &str = select_device!("WHERE d.tenant_id = $1 AND d.device_id = $2 FOR UPDATE OF d");
     let row = tx.row_if_any(SQL, &[&tenant.as_str(), &device_id]).await?;
     device(&row.ok_or(StoreError::NotFound("device"))?)
 }
 
-pub async fn get(tx: &Tx<'_>, tenant: &TenantId, device_id: &str) -> Result<DeviceState, StoreError> {
+pub(crate) async fn get(tx: &Tx<'_>, tenant: &TenantId, device_id: &str) -> Result<DeviceState, StoreError> {
     const SQL: &str = select_device!("WHERE d.tenant_id = $1 AND d.device_id = $2");
     let row = tx.row_if_any(SQL, &[&tenant.as_str(), &device_id]).await?;
     device(&row.ok_or(StoreError::NotFound("device"))?)
 }
 
 /// Adds exchanges to a device that the caller has locked.
-pub async fn add_exchanges(
+pub(crate) async fn add_exchanges(
     tx: &Tx<'_>,
     tenant: &TenantId,
     device_id: &str,
@@ -169,7 +174,7 @@ pub async fn add_exchanges(
     get(tx, tenant, device_id).await
 }
 
-pub async fn list(
+pub(crate) async fn list(
     tx: &Tx<'_>,
     tenant: &TenantId,
     filter: &DeviceFilter,

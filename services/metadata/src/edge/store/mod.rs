@@ -1,13 +1,13 @@
 //! Statements. Each function runs in the transaction of its caller, who commits.
 
-pub mod alerts;
-pub mod api_keys;
-pub mod bulk;
-pub mod customers;
-pub mod devices;
-pub mod outbox;
-pub mod sites;
-pub mod tenants;
+pub(crate) mod alerts;
+pub(crate) mod api_keys;
+pub(crate) mod bulk;
+pub(crate) mod customers;
+pub(crate) mod devices;
+pub(crate) mod outbox;
+pub(crate) mod sites;
+pub(crate) mod tenants;
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;

@@ -13,7 +13,7 @@ fn site(row: &Row) -> Site {
     Site { site_id: row.get("site_id"), zone: row.get("zone"), address: row.get("address"), revision: revision(row) }
 }
 
-pub async fn create(tx: &Tx<'_>, tenant: &TenantId, new: &Site, now: i64) -> Result<Site, StoreError> {
+pub(crate) async fn create(tx: &Tx<'_>, tenant: &TenantId, new: &Site, now: i64) -> Result<Site, StoreError> {
     const SQL: &str =
         "INSERT INTO site (tenant_id, site_id, zone, address, updated_at) VALUES ($1, $2, $3, $4, $5) RETURNING *";
     Ok(site(&tx.row(SQL, &[&tenant.as_str(), &new.site_id, &new.zone, &new.address, &instant(now)]).await?))
@@ -21,7 +21,13 @@ pub async fn create(tx: &Tx<'_>, tenant: &TenantId, new: &Site, now: i64) -> Res
 
 /// Replaces a site. The zone is part of what is published of a device, so a new zone makes new versions of all devices
 /// at the site.
-pub async fn update(tx: &Tx<'_>, tenant: &TenantId, new: &Site, expected: i64, now: i64) -> Result<Site, StoreError> {
+pub(crate) async fn update(
+    tx: &Tx<'_>,
+    tenant: &TenantId,
+    new: &Site,
+    expected: i64,
+    now: i64,
+) -> Result<Site, StoreError> {
     const LOCK: &str = "SELECT version, zone FROM site WHERE tenant_id = $1 AND site_id = $2 FOR UPDATE";
     let current = tx.row_if_any(LOCK, &[&tenant.as_str(), &new.site_id]).await?;
     let current = current.ok_or(StoreError::NotFound("site"))?;
@@ -35,13 +41,13 @@ pub async fn update(tx: &Tx<'_>, tenant: &TenantId, new: &Site, expected: i64, n
     Ok(site(&row))
 }
 
-pub async fn get(tx: &Tx<'_>, tenant: &TenantId, site_id: &str) -> Result<Site, StoreError> {
+pub(crate) async fn get(tx: &Tx<'_>, tenant: &TenantId, site_id: &str) -> Result<Site, StoreError> {
     const SQL: &str = "SELECT * FROM site WHERE tenant_id = $1 AND site_id = $2";
     let row = tx.row_if_any(SQL, &[&tenant.as_str(), &site_id]).await?;
     row.as_ref().map(site).ok_or(StoreError::NotFound("site"))
 }
 
-pub async fn list(tx: &Tx<'_>, tenant: &TenantId, page: &Page) -> Result<Vec<Site>, StoreError> {
+pub(crate) async fn list(tx: &Tx<'_>, tenant: &TenantId, page: &Page) -> Result<Vec<Site>, StoreError> {
     const SQL: &str = "SELECT * FROM site WHERE tenant_id = $1 AND site_id > $2 ORDER BY site_id LIMIT $3";
     Ok(tx.rows(SQL, &[&tenant.as_str(), &page.after, &page.limit()]).await?.iter().map(site).collect())
 }

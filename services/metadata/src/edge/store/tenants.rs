@@ -19,7 +19,7 @@ fn tenant(row: &Row) -> Tenant {
 }
 
 /// Limits out of a row that has a tenant's columns. They were stored from these very types.
-pub fn limits(row: &Row) -> Limits {
+pub(crate) fn limits(row: &Row) -> Limits {
     Limits {
         requests_per_second: u32::try_from(row.get::<_, i64>("requests_per_second")).unwrap_or(u32::MAX),
         readings_per_second: u32::try_from(row.get::<_, i64>("readings_per_second")).unwrap_or(u32::MAX),
@@ -33,7 +33,7 @@ fn columns(limits: Limits) -> (i64, i64, i64) {
     (limits.requests_per_second.into(), limits.readings_per_second.into(), bytes)
 }
 
-pub async fn create(tx: &Tx<'_>, new: &Tenant, now: i64) -> Result<Tenant, StoreError> {
+pub(crate) async fn create(tx: &Tx<'_>, new: &Tenant, now: i64) -> Result<Tenant, StoreError> {
     const SQL: &str = "INSERT INTO tenant (tenant_id, name, status, requests_per_second, readings_per_second,
         max_request_bytes, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING *";
     let (requests, readings, bytes) = columns(new.limits);
@@ -42,7 +42,7 @@ pub async fn create(tx: &Tx<'_>, new: &Tenant, now: i64) -> Result<Tenant, Store
     Ok(tenant(&row))
 }
 
-pub async fn update(tx: &Tx<'_>, new: &Tenant, expected: i64, now: i64) -> Result<Tenant, StoreError> {
+pub(crate) async fn update(tx: &Tx<'_>, new: &Tenant, expected: i64, now: i64) -> Result<Tenant, StoreError> {
     let current =
         tx.row_if_any("SELECT version FROM tenant WHERE tenant_id = $1 FOR UPDATE", &[&new.tenant_id]).await?;
     expect_version(expected, current.ok_or(StoreError::NotFound("tenant"))?.get(0))?;
@@ -54,12 +54,12 @@ pub async fn update(tx: &Tx<'_>, new: &Tenant, expected: i64, now: i64) -> Resul
     Ok(tenant(&row))
 }
 
-pub async fn get(tx: &Tx<'_>, tenant_id: &str) -> Result<Tenant, StoreError> {
+pub(crate) async fn get(tx: &Tx<'_>, tenant_id: &str) -> Result<Tenant, StoreError> {
     let row = tx.row_if_any("SELECT * FROM tenant WHERE tenant_id = $1", &[&tenant_id]).await?;
     row.as_ref().map(tenant).ok_or(StoreError::NotFound("tenant"))
 }
 
-pub async fn list(tx: &Tx<'_>, page: &Page) -> Result<Vec<Tenant>, StoreError> {
+pub(crate) async fn list(tx: &Tx<'_>, page: &Page) -> Result<Vec<Tenant>, StoreError> {
     const SQL: &str = "SELECT * FROM tenant WHERE tenant_id > $1 ORDER BY tenant_id LIMIT $2";
     Ok(tx.rows(SQL, &[&page.after, &page.limit()]).await?.iter().map(tenant).collect())
 }

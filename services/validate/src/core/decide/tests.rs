@@ -208,9 +208,8 @@ fn delivery() -> impl Strategy<Value = Delivery> {
         2 => (0i64..5, 0i64..999_999).prop_map(|(day, units)| dial(day, units)),
         1 => Just(Reading { channel: "unknown", ..interval(0, 1) }),
     ];
-    let run = (0i64..40, 1i64..20, 1i64..3).prop_map(|(from, count, value)| {
-        (from..from + count).map(|slot| interval(slot, value)).collect::<Vec<_>>()
-    });
+    let run = (0i64..40, 1i64..20, 1i64..3)
+        .prop_map(|(from, count, value)| (from..from + count).map(|slot| interval(slot, value)).collect::<Vec<_>>());
     let readings = prop_oneof![prop::collection::vec(reading, 1..8), run];
     (0..FLEET.len(), readings)
 }

@@ -47,23 +47,26 @@ pub struct Neighbours {
 
 /// The readings with the latest starts, each start once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Window(Layout);
+pub(super) struct Window(Layout);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Layout {
     /// All of one length and version 1: seconds since 1970 and thousandths.
-    Narrow { duration_s: i32, entries: VecDeque<(u32, i32)> },
+    Narrow {
+        duration_s: i32,
+        entries: VecDeque<(u32, i32)>,
+    },
     Wide(VecDeque<Known>),
 }
 
 impl Window {
     /// A window without a reading.
-    pub const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self(Layout::Narrow { duration_s: 0, entries: VecDeque::new() })
     }
 
     /// Readings in it.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match &self.0 {
             Layout::Narrow { entries, .. } => entries.len(),
             Layout::Wide(entries) => entries.len(),
@@ -71,12 +74,12 @@ impl Window {
     }
 
     /// Whether it holds no reading.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Bytes that its readings occupy, spare capacity included.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         match &self.0 {
             Layout::Narrow { entries, .. } => entries.capacity() * size_of::<(u32, i32)>(),
             Layout::Wide(entries) => entries.capacity() * size_of::<Known>(),
@@ -84,12 +87,12 @@ impl Window {
     }
 
     /// The earliest start it holds. Of earlier ones it knows nothing.
-    pub fn floor(&self) -> Option<i64> {
+    pub(super) fn floor(&self) -> Option<i64> {
         (!self.is_empty()).then(|| self.get(0).start)
     }
 
     /// What it knows around an instant.
-    pub fn around(&self, start: i64) -> Neighbours {
+    pub(super) fn around(&self, start: i64) -> Neighbours {
         let position = self.position(start);
         let at = |index: usize| (index < self.len()).then(|| self.get(index));
         let same = at(position).filter(|known| known.start == start);
@@ -101,13 +104,13 @@ impl Window {
     }
 
     /// The readings that start before an instant, latest first.
-    pub fn before(&self, start: i64) -> impl Iterator<Item = Known> {
+    pub(super) fn before(&self, start: i64) -> impl Iterator<Item = Known> {
         (0..self.position(start)).rev().map(|index| self.get(index))
     }
 
     /// Remembers a reading in place of an older version of it. Beyond `limit` readings the earliest start is forgotten,
     /// which may be this one.
-    pub fn put(&mut self, known: Known, limit: usize) {
+    pub(super) fn put(&mut self, known: Known, limit: usize) {
         if !self.takes(&known) {
             self.widen();
         }
@@ -212,9 +215,13 @@ mod tests {
             duration_s: 1_800,
             version: 1,
         });
-        let odd = (0i64..40, any::<i64>(), 0i32..3, 1i32..4, 0i64..3).prop_map(|(slot, value, length, version, off)| {
-            Known { start: slot * 1_800_000_000 + off, value, duration_s: 900 * length, version }
-        });
+        let odd =
+            (0i64..40, any::<i64>(), 0i32..3, 1i32..4, 0i64..3).prop_map(|(slot, value, length, version, off)| Known {
+                start: slot * 1_800_000_000 + off,
+                value,
+                duration_s: 900 * length,
+                version,
+            });
         prop_oneof![8 => usual, 1 => odd]
     }
 

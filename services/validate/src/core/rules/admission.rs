@@ -69,9 +69,10 @@ pub fn channel(channels: &[ChannelSpec], reading: &Reading<'_>) -> Result<usize,
     }
     Err(match channels.iter().find(|spec| named(spec)) {
         Some(spec) => (RejectCode::WrongKind, format!("kind {}, expected {}", reading.kind, spec.kind).into()),
-        None => {
-            (RejectCode::UnknownChannel, format!("channel '{}' is not one of the device", quoted(reading.channel)).into())
-        }
+        None => (
+            RejectCode::UnknownChannel,
+            format!("channel '{}' is not one of the device", quoted(reading.channel)).into(),
+        ),
     })
 }
 

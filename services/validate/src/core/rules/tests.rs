@@ -228,9 +228,14 @@ fn late_interval_closes_no_gap_and_makes_none() {
 fn start_off_the_grid_by_more_than_the_tolerance_is_drift() {
     let given = Given::usual();
     let late = |seconds: i64| Reading { start: DAY + seconds * 1_000_000, ..interval(0, 1) };
-    for (seconds, expected) in
-        [(0, Outcome::Pass), (180, Outcome::Pass), (181, Outcome::Suspect), (400, Outcome::Suspect), (-180, Outcome::Pass), (-181, Outcome::Suspect)]
-    {
+    for (seconds, expected) in [
+        (0, Outcome::Pass),
+        (180, Outcome::Pass),
+        (181, Outcome::Suspect),
+        (400, Outcome::Suspect),
+        (-180, Outcome::Pass),
+        (-181, Outcome::Suspect),
+    ] {
         assert_eq!(given.ask(RuleId::ClockDrift, late(seconds)), expected, "{seconds} s");
     }
 }

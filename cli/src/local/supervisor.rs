@@ -9,7 +9,7 @@ use std::{
     fs::File,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 use tokio::process::{Child, Command};
@@ -67,9 +67,16 @@ impl Supervisor {
             .stdin(Stdio::null())
             .stdout(log.try_clone().context("share log")?)
             .stderr(log)
+            // Ctrl-C reaches the whole group of a terminal; services are told to stop by us, once.
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("start {} (run `make build` first)", binary.display()))?;
+        if let Some(pid) = child.id() {
+            // For whoever cleans up when this process is killed itself.
+            std::fs::write(self.logs.join(format!("{}.pid", service.name)), pid.to_string())
+                .context("write pid file")?;
+        }
         self.running.insert(service.name, Running { service, child });
         Ok(())
     }
@@ -131,18 +138,32 @@ impl Supervisor {
     /// # Errors
     /// When a process can neither be asked nor killed.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
+        self.stop_all().await.map(|_| ())
+    }
+
+    /// As [`Self::stop`]; tells how each ended, `None` for one that had to be killed.
+    ///
+    /// # Errors
+    /// As [`Self::stop`].
+    pub async fn stop_all(&mut self) -> anyhow::Result<BTreeMap<&'static str, Option<ExitStatus>>> {
         for pid in self.pids().values() {
             Command::new("kill").args(["-TERM", &pid.to_string()]).status().await.context("send SIGTERM")?;
         }
         let deadline = Instant::now() + STOP_LIMIT;
+        let mut ended = BTreeMap::new();
         for (name, mut running) in std::mem::take(&mut self.running) {
             let left = deadline.saturating_duration_since(Instant::now());
-            if tokio::time::timeout(left, running.child.wait()).await.is_err() {
-                tracing::warn!(service = name, "service did not stop in time and is killed");
-                running.child.kill().await.with_context(|| format!("kill {name}"))?;
-            }
+            let status = match tokio::time::timeout(left, running.child.wait()).await {
+                Ok(status) => Some(status.with_context(|| format!("wait for {name}"))?),
+                Err(_) => {
+                    tracing::warn!(service = name, "service did not stop in time and is killed");
+                    running.child.kill().await.with_context(|| format!("kill {name}"))?;
+                    None
+                }
+            };
+            ended.insert(name, status);
         }
-        Ok(())
+        Ok(ended)
     }
 
     /// Where a service writes its log.
@@ -158,4 +179,3 @@ impl Supervisor {
         format!("the end of {}:\n{tail}", path.display())
     }
 }
-

@@ -1,0 +1,8 @@
+//! A whole installation on one machine: the services as child processes over the local stack. For the demo and for the
+//! whole-system tests (`docs/adr/0005-processes-of-the-demo.md`).
+
+mod services;
+mod supervisor;
+
+pub use services::{NAMES, Ports, StackEnv, services, write_settings};
+pub use supervisor::{Service, Supervisor};

@@ -1,0 +1,57 @@
+//! Records of the events topic to device events.
+
+use kafka_pipeline::{AvroReader, CodecError, RecordBlock, Registry};
+use meterway_schemas::{DEVICE_EVENT, DeviceEvent};
+
+use super::retry::Patience;
+use crate::metrics;
+
+/// Reads device events.
+#[derive(Debug, Clone)]
+pub(crate) struct EventReader {
+    reader: AvroReader<DeviceEvent>,
+    patience: Patience,
+}
+
+impl EventReader {
+    pub(crate) fn new(registry: Registry, patience: Patience) -> Result<Self, CodecError> {
+        Ok(Self { reader: AvroReader::new(registry, DEVICE_EVENT.avsc)?, patience })
+    }
+
+    /// The events of a block with Kafka's timestamps (ms) and offsets. Gateways write this topic, so what can't be decoded
+    /// is to be expected: it is counted and passed over, and stays in the topic and in the landing table.
+    ///
+    /// # Errors
+    /// When the registry refuses, or the process is told to end while it is away.
+    pub(crate) async fn read(&self, block: &RecordBlock) -> anyhow::Result<Vec<(i64, i64, DeviceEvent)>> {
+        let mut events = Vec::with_capacity(block.len());
+        for record in block.iter() {
+            match self.read_one(record.payload).await? {
+                Ok(event) => events.push((record.offset, record.timestamp_ms, event)),
+                Err(poison) => {
+                    metrics::poison(block.topic(), poison.code());
+                    tracing::warn!(
+                        kafka.topic = block.topic(),
+                        kafka.partition = block.partition(),
+                        kafka.offset = record.offset,
+                        error = %poison,
+                        "pass over an event that can't be decoded"
+                    );
+                }
+            }
+        }
+        Ok(events)
+    }
+
+    async fn read_one(&self, payload: Option<&[u8]>) -> anyhow::Result<Result<DeviceEvent, kafka_pipeline::Poison>> {
+        let Some(payload) = payload else { return Ok(Err(kafka_pipeline::Poison::Empty)) };
+        let read = self.patience.run(|| async {
+            match self.reader.read(payload).await {
+                Ok(event) => Ok(Ok(event)),
+                Err(CodecError::Poison(poison)) => Ok(Err(poison)),
+                Err(error) => Err(error),
+            }
+        });
+        Ok(read.await?)
+    }
+}

@@ -1,0 +1,11 @@
+//! The whole service on a real broker, registry, object store and catalog.
+#![expect(clippy::unwrap_used, reason = "helpers of tests end with a panic, as tests do")]
+
+mod crash_replay;
+mod happy_path;
+mod outage;
+mod poison;
+mod rebalance;
+mod topics;
+mod world;
+mod zombie;

@@ -1,0 +1,191 @@
+//! A warehouse and a lake of their own for each test.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{
+    ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use lake::{
+    CatalogConfig, CatalogKind, Column, ColumnType, CommitRequest, Lake, LakeConfig, LakeTable, PartitionValue,
+    S3Config, WrittenFile,
+};
+use redshift_loader::core::job::{LoadJob, LoadOutcome};
+use redshift_loader::core::table::LoadTable;
+use redshift_loader::edge::postgres::{PostgresSettings, PostgresWarehouse, migrate};
+use redshift_loader::edge::warehouse::Warehouse;
+use service_runtime::Secret;
+use test_support::{Stack, unique};
+use tokio_postgres::{Client, NoTls};
+use uuid::Uuid;
+
+/// 2026-03-29T00:00:00Z.
+pub(crate) const START_MICROS: i64 = 1_774_742_400_000_000;
+
+/// A scratch database, dropped at the end of the test.
+pub(crate) struct Warehouses {
+    name: String,
+    pub(crate) url: String,
+}
+
+impl Warehouses {
+    pub(crate) async fn create() -> Self {
+        let stack = Stack::from_env();
+        let name = unique("loader_it");
+        let admin = connect(&stack.postgres_admin_url()).await;
+        admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+        admin.batch_execute(&format!("GRANT ALL ON DATABASE {name} TO loader, dbt")).await.unwrap();
+        let url = at_database(&stack.warehouse_loader_url(), &name);
+        let this = Self { name, url };
+        migrate(&this.settings(), &["dbt".to_owned(), "reader".to_owned()]).await.unwrap();
+        this
+    }
+
+    pub(crate) fn settings(&self) -> PostgresSettings {
+        settings(&self.url)
+    }
+
+    pub(crate) fn session(&self) -> PostgresWarehouse {
+        PostgresWarehouse::new(self.settings())
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        connect(&self.url).await
+    }
+
+    /// The one value of a query.
+    pub(crate) async fn value(&self, query: &str) -> i64 {
+        self.client().await.query_one(query, &[]).await.unwrap().get(0)
+    }
+
+    /// The URL of the scratch database as another role of the stack.
+    pub(crate) fn url_as(&self, url: &str) -> String {
+        at_database(url, &self.name)
+    }
+}
+
+impl Drop for Warehouses {
+    fn drop(&mut self) {
+        let (name, url) = (self.name.clone(), Stack::from_env().postgres_admin_url());
+        // A thread of its own: this may run inside the test's runtime.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let admin = connect(&url).await;
+                let _left_behind = admin.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await;
+            });
+        });
+        let _panicked = dropping.join();
+    }
+}
+
+pub(crate) fn settings(url: &str) -> PostgresSettings {
+    PostgresSettings {
+        url: Secret::new(url),
+        connect_timeout: Duration::from_secs(10),
+        statement_timeout: Duration::from_secs(60),
+        lock_timeout: Duration::from_secs(60),
+    }
+}
+
+fn at_database(url: &str, name: &str) -> String {
+    let (server, _) = url.rsplit_once('/').unwrap();
+    format!("{server}/{name}")
+}
+
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+pub(crate) fn lake_config() -> LakeConfig {
+    service_runtime::install_crypto_provider();
+    let stack = Stack::from_env();
+    LakeConfig {
+        namespace: unique("loader_it"),
+        catalog: CatalogConfig {
+            kind: CatalogKind::Sql,
+            name: "loader-it".into(),
+            uri: stack.iceberg_catalog_url().as_str().into(),
+            warehouse: format!("s3://{}/loader-it", stack.s3_bucket()),
+            properties: BTreeMap::new(),
+        },
+        s3: S3Config {
+            endpoint: stack.s3_endpoint(),
+            region: stack.s3_region(),
+            access_key: stack.s3_access_key().as_str().into(),
+            secret_key: stack.s3_secret_key().as_str().into(),
+            path_style: true,
+        },
+    }
+}
+
+pub(crate) async fn table(name: &str) -> (LoadTable, LakeTable) {
+    let table = LoadTable::named(name).unwrap();
+    let lake = Lake::connect(&lake_config()).await.unwrap();
+    let opened = lake.open_or_create(table.spec()).await.unwrap();
+    (table, opened)
+}
+
+/// Rows of a table; `key` makes their texts different from those of other batches.
+pub(crate) fn rows(table: &LoadTable, key: &str, count: usize) -> RecordBatch {
+    let columns = table.columns().iter().map(|column| values(column, key, count)).collect();
+    RecordBatch::try_new(table.spec().arrow_schema(), columns).unwrap()
+}
+
+fn values(column: &Column, key: &str, count: usize) -> ArrayRef {
+    let rows = 0..count as i64;
+    let value = |row: i64| (column.required || row % 2 == 0).then_some(row);
+    match column.column_type {
+        ColumnType::String => {
+            let text = |row: i64| value(row).map(|row| format!("{}-{key}-{row}", column.name));
+            Arc::new(StringArray::from(rows.map(text).collect::<Vec<_>>()))
+        }
+        ColumnType::Int => Arc::new(Int32Array::from(rows.map(|row| row as i32).collect::<Vec<_>>())),
+        ColumnType::Long => Arc::new(Int64Array::from(rows.map(|row| row << 33).collect::<Vec<_>>())),
+        ColumnType::Date => Arc::new(Date32Array::from(rows.map(|_| 20_541).collect::<Vec<_>>())),
+        ColumnType::Timestamp => {
+            let instant = |row: i64| value(row).map(|row| START_MICROS + row);
+            Arc::new(TimestampMicrosecondArray::from(rows.map(instant).collect::<Vec<_>>()).with_timezone("+00:00"))
+        }
+        ColumnType::Decimal => {
+            let decimals: Vec<_> = rows.map(|row| i128::from(row) * 1_000_001 - 5_000_000).collect();
+            Arc::new(Decimal128Array::from(decimals).with_precision_and_scale(18, 6).unwrap())
+        }
+        ColumnType::Binary => unreachable!("no loaded table has bytes"),
+    }
+}
+
+fn partition(table: &LoadTable) -> PartitionValue {
+    let day = lake::day_of_micros(START_MICROS);
+    if table.name() == "readings" { PartitionValue::DayBucket { day, bucket: 0 } } else { PartitionValue::Day(day) }
+}
+
+/// Writes one file per batch and commits them as one snapshot; returns the snapshot.
+pub(crate) async fn commit(table: &LoadTable, lake: &LakeTable, batches: &[RecordBatch]) -> i64 {
+    let mut files: Vec<WrittenFile> = Vec::new();
+    for batch in batches {
+        let mut writer = lake.file_writer(partition(table)).await.unwrap();
+        writer.write(batch).await.unwrap();
+        files.extend(writer.close().await.unwrap());
+    }
+    let base = lake.heads().await.unwrap();
+    let request = CommitRequest { base, commit_id: Uuid::new_v4(), advances: Vec::new(), files };
+    lake.commit(&request).await.unwrap().snapshot_id
+}
+
+/// The jobs of a table, oldest first, as the loader makes them.
+pub(crate) async fn jobs(lake: &LakeTable) -> Vec<LoadJob> {
+    let snapshots = lake.snapshots_after(None).await.unwrap();
+    snapshots.into_iter().map(|snapshot| LoadJob::new(lake.name(), snapshot)).collect()
+}
+
+/// Loads a job and expects it to be the one that brings the rows in.
+pub(crate) async fn load(warehouse: &mut dyn Warehouse, table: &LoadTable, lake: &LakeTable, job: &LoadJob) -> u64 {
+    match warehouse.load(table, lake, job).await.unwrap() {
+        LoadOutcome::Loaded { rows, .. } => rows,
+        LoadOutcome::AlreadyLoaded => panic!("snapshot {} was loaded before", job.snapshot_id),
+    }
+}

@@ -1,0 +1,8 @@
+//! Kafka on both sides of the core: thin, and the only part that waits.
+
+pub(crate) mod assignment;
+pub mod devices;
+pub(crate) mod line;
+pub(crate) mod partition;
+pub(crate) mod queue;
+pub(crate) mod resume;

@@ -1,0 +1,209 @@
+//! One assigned partition: blocks in, decisions out, in order.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kafka_pipeline::{
+    BatchDecoder, Delivered, DeliveryError, DeliveryReceipt, NextOffset, ProducerRecord, RecordBlock, TopicPartition,
+};
+use meterway_schemas::READING_BATCH;
+use tokio_util::sync::CancellationToken;
+
+use super::line::{Line, LineError};
+use super::queue::BlockReceiver;
+use super::resume::{Resumed, resume_partition};
+use crate::core::block::{BlockDecider, DecidedBlock, has_unknown_device};
+use crate::core::checkpoint::OwnOutput;
+use crate::metrics;
+
+/// Blocks whose decisions may be under way at once. The producer's queue is bounded too; this bounds what a crash repeats.
+const MAX_IN_FLIGHT: usize = 64;
+
+/// Works on a partition until it is stopped.
+pub(crate) struct PartitionWorker {
+    pub(crate) line: Arc<Line>,
+    /// Partition of the raw topic.
+    pub(crate) at: TopicPartition,
+    pub(crate) blocks: BlockReceiver,
+    pub(crate) stop: CancellationToken,
+}
+
+impl PartitionWorker {
+    /// Resumes the partition and decides about its messages. After `stop` it waits a bounded time for decisions under way
+    /// and returns the next offset to decide, as far as it is known to be delivered.
+    pub(crate) async fn run(mut self) -> Result<Option<NextOffset>, LineError> {
+        let stop = self.stop.clone();
+        let resumed = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(None),
+            resumed = resume_partition(&self.line, self.at.partition) => resumed?,
+        };
+        let mut writer = Writer::new(&self, resumed)?;
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                delivered = writer.next_delivered(), if writer.is_busy() => writer.advance(delivered?)?,
+                block = self.blocks.recv(), if !writer.is_full() => match block {
+                    Some(block) => tokio::select! {
+                        biased;
+                        // What was sent of the block is a prefix of its decisions, which is all that a successor needs.
+                        () = stop.cancelled() => break,
+                        processed = writer.process(&block) => processed?,
+                    },
+                    None => break,
+                },
+            }
+        }
+        writer.drain().await
+    }
+}
+
+/// A block whose decisions are under way.
+struct InFlight {
+    /// Of the last decision: those before it went to the same partition, so they arrived when it did.
+    receipt: DeliveryReceipt,
+    decisions: usize,
+    next: NextOffset,
+    timestamp_ms: i64,
+}
+
+/// Decides and writes.
+struct Writer {
+    line: Arc<Line>,
+    at: TopicPartition,
+    decoder: BatchDecoder,
+    decider: BlockDecider,
+    decided: DecidedBlock,
+    output: OwnOutput,
+    in_flight: VecDeque<InFlight>,
+    done: Option<NextOffset>,
+}
+
+impl Writer {
+    fn new(worker: &PartitionWorker, resumed: Resumed) -> Result<Self, LineError> {
+        let line = Arc::clone(&worker.line);
+        let decoder = BatchDecoder::new(line.registry.clone(), READING_BATCH.avsc)?;
+        line.consumer.start(&worker.at, resumed.start)?;
+        Ok(Self {
+            decider: BlockDecider::new(resumed.validator, line.schema_id),
+            decoder,
+            line,
+            at: worker.at.clone(),
+            decided: DecidedBlock::default(),
+            output: resumed.output,
+            in_flight: VecDeque::new(),
+            done: None,
+        })
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
+    fn is_full(&self) -> bool {
+        self.in_flight.len() >= MAX_IN_FLIGHT
+    }
+
+    /// Decides about a block and sends the decisions, dead letters first.
+    async fn process(&mut self, block: &RecordBlock) -> Result<(), LineError> {
+        let decoded = self.line.decode(&mut self.decoder, block).await?;
+        let unknown = has_unknown_device(&decoded, &self.line.devices.table())?;
+        if unknown {
+            self.line.devices.refresh().await;
+        }
+        let began = Instant::now();
+        let now = self.line.clock.now_micros();
+        {
+            let devices = self.line.devices.table();
+            self.decider.decide(&devices, now, (block, &decoded), &mut self.decided)?;
+        }
+        metrics::block_decided(&self.decided.tally, began.elapsed());
+        metrics::history(self.at.partition, self.decider.validator().history());
+        self.send_dead_letters(block).await?;
+        self.send_decisions(block).await
+    }
+
+    /// Copies what is rejected, and waits until it is stored: a decision must not claim what is not so.
+    async fn send_dead_letters(&self, block: &RecordBlock) -> Result<(), LineError> {
+        if self.decided.dead_letters.is_empty() {
+            return Ok(());
+        }
+        let group = self.line.producer.group();
+        for letter in &self.decided.dead_letters {
+            let record = block.get(letter.record);
+            let code = letter.code.as_str();
+            self.line.dead_letters.send_in(&group, &record, &self.at, code, &letter.message).await?;
+        }
+        Ok(group.delivered().await?)
+    }
+
+    async fn send_decisions(&mut self, block: &RecordBlock) -> Result<(), LineError> {
+        let group = self.line.producer.group();
+        let decisions = self.decided.decisions().len();
+        for (number, (record, bytes)) in self.decided.decisions().enumerate() {
+            let raw = block.get(record);
+            let decision = ProducerRecord {
+                topic: &self.line.topics.validated,
+                partition: Some(self.at.partition),
+                key: raw.key,
+                payload: Some(bytes),
+                ..ProducerRecord::default()
+            };
+            if number + 1 < decisions {
+                group.send(decision).await?;
+            } else {
+                let receipt = self.line.producer.send(decision).await?;
+                self.in_flight.push_back(InFlight {
+                    receipt,
+                    decisions,
+                    next: block.next_offset(),
+                    timestamp_ms: raw.timestamp_ms,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the oldest block under way; for ever when there is none. Cancel safe.
+    async fn next_delivered(&mut self) -> Result<Delivered, DeliveryError> {
+        match self.in_flight.front_mut() {
+            Some(oldest) => (&mut oldest.receipt).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Notes that the oldest block under way was delivered.
+    fn advance(&mut self, delivered: Delivered) -> Result<(), LineError> {
+        let Some(block) = self.in_flight.pop_front() else { return Ok(()) };
+        self.output.observe(block.decisions, delivered.offset)?;
+        self.done = Some(block.next);
+        self.line.consumer.commit(&[(self.at.clone(), block.next)]);
+        let now_ms = self.line.clock.now_micros() / 1_000;
+        let delay_ms = u64::try_from(now_ms - block.timestamp_ms).unwrap_or(0);
+        metrics::delay(self.at.partition, Duration::from_millis(delay_ms));
+        Ok(())
+    }
+
+    /// Waits for what is under way, but not longer than the rebalance may take.
+    async fn drain(mut self) -> Result<Option<NextOffset>, LineError> {
+        let deadline = self.line.drain_timeout;
+        let drained = tokio::time::timeout(deadline, async {
+            while self.is_busy() {
+                let delivered = self.next_delivered().await?;
+                self.advance(delivered)?;
+            }
+            Ok::<(), LineError>(())
+        });
+        match drained.await {
+            Ok(drained) => drained?,
+            Err(_elapsed) => tracing::warn!(
+                kafka.partition = self.at.partition,
+                blocks = self.in_flight.len(),
+                "abandon decisions under way: the next owner finds those that arrived"
+            ),
+        }
+        Ok(self.done)
+    }
+}

@@ -1,0 +1,98 @@
+//! Where a partition goes on, and what it remembers: both from the tail of its own output.
+
+use std::time::Instant;
+
+use kafka_pipeline::{BatchDecoder, NextOffset, StartAt, TopicPartition, read_tail};
+use meterway_schemas::VALIDATED_BATCH;
+
+use super::line::{Line, LineError};
+use crate::core::block::{Learning, learn};
+use crate::core::checkpoint::{Checkpoint, OwnOutput, Place, Resume, resume};
+use crate::core::decide::Validator;
+use crate::metrics;
+
+/// A partition ready to go on.
+pub(crate) struct Resumed {
+    /// With the history of the decisions so far.
+    pub(crate) validator: Validator,
+    /// Where to begin in the raw partition.
+    pub(crate) start: StartAt,
+    /// The output behind the decisions that the history is from.
+    pub(crate) output: OwnOutput,
+}
+
+/// Reads the tail of a partition's output and finds where to go on. Cancel safe: it changes nothing outside.
+pub(crate) async fn resume_partition(line: &Line, partition: i32) -> Result<Resumed, LineError> {
+    let began = Instant::now();
+    let mut validator = Validator::new(line.settings);
+    let (checkpoint, output, learning) = rebuild(line, partition, &mut validator).await?;
+    metrics::rebuilt(learning, began.elapsed());
+    let raw = TopicPartition::new(line.topics.raw.as_str(), partition);
+    let (low, high) = line.watermarks(&raw).await?;
+    let start = match resume(checkpoint, low, high)? {
+        Resume::At(offset) => StartAt::Offset(NextOffset(offset)),
+        Resume::Fresh => first_start(line, &raw).await?,
+        Resume::Lost { at, count } => {
+            metrics::lost(count);
+            tracing::error!(
+                kafka.topic = &*raw.topic,
+                kafka.partition = partition,
+                kafka.offset = at,
+                records = count,
+                "raw messages were removed before they were decided"
+            );
+            StartAt::Offset(NextOffset(at))
+        }
+    };
+    if let StartAt::Offset(NextOffset(offset)) = start {
+        metrics::resumed(partition, offset);
+    }
+    tracing::info!(
+        kafka.partition = partition, start = ?start, raw.end = high, decisions = learning.decisions,
+        repeated = learning.repeated, history.bytes = validator.history().bytes(),
+        duration_ms = began.elapsed().as_millis() as u64, "partition resumes"
+    );
+    Ok(Resumed { validator, start, output })
+}
+
+/// Without decisions, the group's own position is all there is: retention may have emptied the output.
+async fn first_start(line: &Line, raw: &TopicPartition) -> Result<StartAt, LineError> {
+    Ok(line.consumer.committed(raw).await?.map_or(StartAt::Beginning, StartAt::Offset))
+}
+
+async fn rebuild(
+    line: &Line,
+    partition: i32,
+    validator: &mut Validator,
+) -> Result<(Checkpoint, OwnOutput, Learning), LineError> {
+    let at = TopicPartition::new(line.topics.validated.as_str(), partition);
+    let (low, high) = line.watermarks(&at).await?;
+    let from = low.max(high - i64::from(line.window_messages));
+    let mut tail = read_tail(&line.kafka, &at, StartAt::Offset(NextOffset(from))).await?;
+    let mut decoder = BatchDecoder::new(line.registry.clone(), VALIDATED_BATCH.avsc)?;
+    let (mut checkpoint, mut learned) = (Checkpoint::default(), Learning::default());
+    let mut end = tail.end().get();
+    while let Some(block) = tail.next().await? {
+        end = end.max(block.next_offset().get());
+        let decoded = line.decode(&mut decoder, &block).await?;
+        let first = |offset| matches!(checkpoint.observe(offset), Place::First { .. });
+        let learning = learn(validator, &decoded, partition, first)?;
+        learned.decisions += learning.decisions;
+        learned.repeated += learning.repeated;
+        learned.unreadable += learning.unreadable;
+        // A large window is a second of pure computing: let others run in between.
+        tokio::task::yield_now().await;
+    }
+    if learned.unreadable > 0 {
+        tracing::error!(
+            kafka.topic = &*at.topic,
+            kafka.partition = partition,
+            records = learned.unreadable,
+            "output holds records that are no decisions"
+        );
+        if learned.decisions == 0 {
+            return Err(LineError::NoDecision { at, records: learned.unreadable });
+        }
+    }
+    Ok((checkpoint, OwnOutput::from_end(end), learned))
+}

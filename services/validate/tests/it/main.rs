@@ -1,0 +1,11 @@
+//! The service as a process, on the real broker and registry.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where its fixture fails")]
+
+mod decisions;
+mod fixture;
+mod fleet;
+mod happy_path;
+mod poison;
+mod restart;
+mod zombie;
