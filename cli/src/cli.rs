@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::out::{Format, Out};
-use crate::{demo, onboard, schemas, simulate, topics, verify};
+use crate::{demo, dlq, onboard, schemas, simulate, status, topics, verify};
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -78,6 +78,11 @@ enum Commands {
     Onboard(onboard::OnboardArgs),
     /// Prove that nothing was lost and nothing came twice, or show where
     Verify(Box<verify::VerifyArgs>),
+    /// The pipeline at a glance: counts, lags, what does not answer
+    Status(Box<status::StatusArgs>),
+    /// Messages that were set aside, with the reason
+    #[command(subcommand)]
+    Dlq(dlq::DlqCommand),
     /// The whole way of a reading on the local stack, for someone who sees it for the first time
     Demo(Box<demo::DemoArgs>),
     /// Shell completions on stdout
@@ -100,6 +105,8 @@ pub(crate) async fn dispatch(cli: Cli, out: &Out) -> anyhow::Result<Exit> {
         Commands::Simulate(command) => Box::pin(simulate::run(*command, out)).await,
         Commands::Onboard(args) => Box::pin(onboard::run(args, out)).await,
         Commands::Verify(args) => Box::pin(verify::run(*args, out)).await,
+        Commands::Status(args) => Box::pin(status::run(*args, out)).await,
+        Commands::Dlq(command) => Box::pin(dlq::run(command, out)).await,
         Commands::Demo(args) => Box::pin(demo::run(*args, out)).await,
         Commands::Completions { shell } => completions(shell, out),
     }

@@ -52,8 +52,25 @@ const INTERNAL: u8 = 70;
 
 /// Says on stderr why the command failed, and gives its exit code.
 pub fn failure(error: &anyhow::Error) -> ExitCode {
-    crate::out::complain(&format!("error: {error:#}"));
+    crate::out::complain(&format!("error: {}", told(error)));
     ExitCode::from(code_of(error))
+}
+
+/// The causes from the outside in, without those that the one before has quoted already.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    let mut before = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if before.contains(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+        before = cause;
+    }
+    text
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {
@@ -64,6 +81,12 @@ fn code_of(error: &anyhow::Error) -> u8 {
 mod tests {
     use super::*;
     use anyhow::Context;
+
+    #[test]
+    fn cause_that_is_quoted_already_is_not_told_twice() {
+        let error = anyhow::anyhow!("timeout").context("fetch: timeout").context("connect");
+        assert_eq!(told(&error), "connect: fetch: timeout");
+    }
 
     #[test]
     fn bad_setting_is_told_from_a_failure_under_any_context() {

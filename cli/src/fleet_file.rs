@@ -261,6 +261,15 @@ mod tests {
         assert!(parse(&row, FileFormat::Csv).unwrap()[0].1.is_err());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,200}") {
+            let _ = parse(&text, FileFormat::Ndjson);
+            let _ = parse(&format!("{CSV}{text}\n"), FileFormat::Csv);
+            let _ = (channel(&text), exchange(&text));
+        }
+    }
+
     #[test]
     fn line_round_trips() {
         let line: DeviceLine = serde_json::from_str(NDJSON).unwrap();

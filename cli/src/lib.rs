@@ -7,6 +7,7 @@
 mod cli;
 mod connection;
 mod demo;
+mod dlq;
 mod env_file;
 pub mod exit;
 mod fleet_file;
@@ -16,6 +17,8 @@ mod onboard;
 mod out;
 mod schemas;
 mod simulate;
+mod status;
+mod stores;
 mod topics;
 mod verify;
 

@@ -184,7 +184,8 @@ pub(crate) struct Counts(BTreeMap<Option<String>, (CodeCount, std::collections::
 impl Counts {
     /// Takes a letter in.
     pub(crate) fn push(&mut self, letter: &Letter) {
-        let (count, keys) = self.0.entry(letter.code.clone()).or_insert_with(|| (CodeCount::of(letter), Default::default()));
+        let (count, keys) =
+            self.0.entry(letter.code.clone()).or_insert_with(|| (CodeCount::of(letter), Default::default()));
         count.letters += 1;
         count.bytes += letter.size.unwrap_or(0) as u64;
         count.first = count.first.into_iter().chain(letter.at).min();

@@ -53,7 +53,8 @@ fn headers_describe_the_letter() {
 
 #[test]
 fn a_record_that_is_no_letter_of_ours_is_shown_as_far_as_it_goes() {
-    let letter = Letter::of(3, &block(&[header("__dlq.errors.topic", "raw"), header("__dlq.errors.offset", "x")]).get(0));
+    let letter =
+        Letter::of(3, &block(&[header("__dlq.errors.topic", "raw"), header("__dlq.errors.offset", "x")]).get(0));
     assert_eq!((letter.source, letter.code, letter.size), (None, None, Some(2)));
 }
 

@@ -26,7 +26,7 @@ One device per line, with its tenant, customer and site. NDJSON fields:
   channels [{channel, kind, unit, interval_s?, multiplier?, register_digits?, capacity_per_hour?, allow_negative?}],
   exchanges? [{at, channel, closing_value, opening_value}]
 CSV has the same names as columns; lists are written into one cell, separated by ';':
-  channels   1-0:1.29.0|INTERVAL|kWh|1800||| 25;1-0:1.8.0|REGISTER|kWh|||6|25
+  channels   1-0:1.29.0|INTERVAL|kWh|1800|||25;1-0:1.8.0|REGISTER|kWh|||6|25
   exchanges  2026-05-01T12:00:00Z|1-0:1.8.0|18231.5|0
 
 A bad line does not stop the others. Sending a file again changes nothing.

@@ -38,6 +38,9 @@ use tokio_util::sync::CancellationToken;
 /// From this many readings on, a message is a local day, whatever its length.
 const WHOLE_DAY: u32 = 48;
 
+/// Default of `rules.max_age` in validate.
+const OLDEST_DAYS: usize = 400;
+
 /// Runs a simulation command.
 pub(crate) async fn run(command: SimulateCommand, out: &Out) -> anyhow::Result<Exit> {
     match command {
@@ -79,6 +82,10 @@ fn write_lines<T: Serialize>(path: &Path, lines: &[T]) -> anyhow::Result<()> {
 async fn simulate(args: RunArgs, out: &Out) -> anyhow::Result<Exit> {
     let now = SystemClock.now_micros();
     let scenario = args.scenario.scenario(now, args.delivery.readings)?;
+    if scenario.settings.days > OLDEST_DAYS {
+        let days = scenario.settings.days;
+        out.note(&format!("{days} days of history: validate rejects what is older than {OLDEST_DAYS} days by default"));
+    }
     let ways = open(&args).await?;
     let most = args.delivery.readings_per_message;
     let per_message = if most >= WHOLE_DAY { usize::MAX } else { most as usize };
@@ -101,7 +108,7 @@ async fn simulate(args: RunArgs, out: &Out) -> anyhow::Result<Exit> {
         write_lines(path, &truth)?;
     }
     if args.live.trickle && !interrupted {
-        out.note(&format!("{of_history} readings of history delivered; live until Ctrl-C"));
+        out.note("the history is complete; live until Ctrl-C");
         trickle(&mut runner, args.live.trickle_rate).await.context("deliver live readings")?;
     }
     let summary = summarize(&runner, &truth, interrupted, seconds, of_history);

@@ -100,8 +100,10 @@ impl Summary {
             row("readings", self.totals.readings.to_string()),
             row("events", self.totals.events.to_string()),
             row("bytes", self.bytes.to_string()),
-            row("time", format!("{:.1} s, {:.0} readings/s", self.seconds, self.readings_per_second)),
         ];
+        if self.readings_per_second > 0.0 {
+            rows.push(row("time", format!("{:.1} s, {:.0} readings/s", self.seconds, self.readings_per_second)));
+        }
         if self.http_requests > 0 {
             rows.push(row("requests", format!("{}, {} of them repeated", self.http_requests, self.http_retries)));
         }

@@ -70,11 +70,7 @@ fn topic_line(topic: &str, marks: &Watermarks) -> Line {
     Line::new(TOPICS, topic).count(messages(marks), "messages").detail(detail)
 }
 
-async fn reader_line(
-    admin: &Admin,
-    reader: &Reader,
-    known: &mut BTreeMap<String, Watermarks>,
-) -> anyhow::Result<Line> {
+async fn reader_line(admin: &Admin, reader: &Reader, known: &mut BTreeMap<String, Watermarks>) -> anyhow::Result<Line> {
     let Reader { group, topic } = reader;
     if !known.contains_key(topic) {
         let Some(marks) = watermarks(admin, topic).await? else {

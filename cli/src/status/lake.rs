@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn a_table_whose_heads_make_no_sense_is_noticed() {
-        let line = table_line("readings", &TableSummary { heads: Some("{}".to_owned()), ..summary() }, &BTreeMap::new());
+        let line =
+            table_line("readings", &TableSummary { heads: Some("{}".to_owned()), ..summary() }, &BTreeMap::new());
         assert_eq!(line.state, State::Notice);
         let line = table_line("readings", &TableSummary { heads: None, ..summary() }, &BTreeMap::new());
         assert_eq!((line.state, &*line.detail), (State::Notice, "snapshot 77, 3 files; no snapshot carries heads"));

@@ -5,8 +5,8 @@ use crate::stores::DynamoArgs;
 use anyhow::Context;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::DisplayErrorContext;
-use aws_sdk_dynamodb::operation::scan::ScanError;
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::scan::ScanError;
 use aws_sdk_dynamodb::types::Select;
 use chrono::{DateTime, Duration, Utc};
 

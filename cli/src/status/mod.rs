@@ -80,7 +80,7 @@ pub(crate) struct StatusArgs {
 /// # Errors
 /// [`BadConfig`] when a setting is missing or wrong; parts that do not answer are no error but part of the report.
 pub(crate) async fn run(args: StatusArgs, out: &Out) -> anyhow::Result<Exit> {
-    let report = look(&args).await?;
+    let report = Box::pin(look(&args)).await?;
     out.report(&report, &["stage", "part", "state", "count", "lag", "age", "detail"], |report, rows| {
         for part in &report.parts {
             rows.push(part.state.mood(), part.cells(report.taken_at));

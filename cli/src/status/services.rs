@@ -67,9 +67,7 @@ fn line(name: &str, status: StatusCode, ready: &Value, version: Option<Value>) -
             let reason = ready["reason"].as_str().unwrap_or("no reason given");
             line.state(State::NotReady).detail(format!("{reason} ({version})"))
         }
-        (status, None) => {
-            line.state(State::NotReady).detail(format!("answers {status} and is no service of ours"))
-        }
+        (status, None) => line.state(State::NotReady).detail(format!("answers {status} and is no service of ours")),
     }
 }
 

@@ -86,7 +86,9 @@ async fn ledger(client: &Client, table: &str) -> anyhow::Result<Option<Ledger>> 
 /// The lines of the tables; beside what the lake holds, with the lag behind it.
 pub(crate) fn lines(found: &Tables, lake: Option<&Summaries>) -> Vec<Line> {
     let line = |(name, table): &(&'static str, Option<Table>)| match table {
-        None => Line::missing(WAREHOUSE, format!("raw.{name}"), "does not exist; redshift-loader makes it when it starts"),
+        None => {
+            Line::missing(WAREHOUSE, format!("raw.{name}"), "does not exist; redshift-loader makes it when it starts")
+        }
         Some(table) => table_line(table, lake),
     };
     found.iter().map(line).collect()

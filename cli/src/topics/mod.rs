@@ -83,7 +83,8 @@ async fn apply(args: ApplyArgs, out: &Out) -> anyhow::Result<Exit> {
     };
     let declared = read(args.file.as_deref(), overrides)?;
     let (kafka, registry) = (args.kafka.config()?, args.registry.config()?);
-    let admin = Admin::connect(&kafka).await.context("connect to kafka")?;
+    let admin =
+        Admin::connect(&kafka).await.with_context(|| format!("connect to kafka at {}", kafka.bootstrap_servers))?;
     let registry = Registry::new(&registry).map_err(BadConfig::new)?;
     let changes = changes(&declared, &admin, &registry).await?;
     let refused = refused(&changes, args.force);

@@ -10,8 +10,8 @@ use apache_avro::{Schema, reader::datum::GenericDatumReader};
 use chrono::{DateTime, Datelike};
 use chrono_tz::Tz;
 use kafka_pipeline::{KafkaConfig, NextOffset, Registry, StartAt, TopicPartition, read_tail};
-use meter_model::Kind;
-use meterway_schemas::{Contract, DEVICE, Device, READING_BATCH, VALIDATED_BATCH};
+use meter_model::{Commodity, Kind, Verdict};
+use meterway_schemas::{Contract, DEVICE, Device, READING_BATCH, Source, VALIDATED_BATCH};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,6 +24,9 @@ use std::{
 struct RawBatch {
     tenant_id: String,
     device_id: String,
+    /// Not used, but apache-avro cannot pass over an enum.
+    #[serde(rename = "source")]
+    _source: Source,
     readings: Vec<RawReading>,
 }
 
@@ -42,6 +45,8 @@ struct RawReading {
 struct DecidedBatch {
     tenant_id: String,
     device_id: String,
+    #[serde(rename = "source")]
+    _source: Source,
     source_offset: i64,
     readings: Vec<DecidedReading>,
     rejections: Vec<DecidedRejection>,
@@ -55,7 +60,11 @@ struct DecidedReading {
     start: i64,
     #[serde(deserialize_with = "unscaled")]
     value: i64,
+    #[serde(rename = "verdict")]
+    _verdict: Verdict,
     local_day: i32,
+    #[serde(rename = "commodity")]
+    _commodity: Commodity,
 }
 
 #[derive(Debug, Deserialize)]
@@ -283,5 +292,71 @@ impl SmallDecoder {
         let Some([0, a, b, c, d, datum @ ..]) = payload else { return Ok(None) };
         let Some(writer) = self.inner.look_up(u32::from_be_bytes([*a, *b, *c, *d])).await? else { return Ok(None) };
         Ok(meterway_schemas::decode(&writer, &self.inner.reader, datum).ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use meter_model::{LocalDay, RejectCode};
+    use meterway_schemas::encode::{self, Reading, Rejection, ValidatedReading};
+
+    const READING: Reading<'static> =
+        Reading { channel: "c", kind: Kind::Gauge, start: 5, duration_s: 0, value: -7, unit: "L", flags: &["f"] };
+
+    #[test]
+    fn a_raw_message_is_read_and_bytes_behind_it_are_not() {
+        let batch = encode::ReadingBatch {
+            tenant_id: "t",
+            device_id: "d",
+            gateway_id: "g",
+            sequence: 1,
+            received_at: Some(2),
+            source: Source::Http,
+            readings: &[READING],
+        };
+        let mut datum = Vec::new();
+        encode::reading_batch(&batch, &mut datum);
+        let schema = READING_BATCH.schema();
+        let raw: RawBatch = read(&schema, &schema, &datum).unwrap();
+        assert_eq!((raw.readings[0].value, raw.readings[0].start), (-7, 5));
+        datum.push(0);
+        assert!(read::<RawBatch>(&schema, &schema, &datum).is_none());
+        assert!(read::<RawBatch>(&schema, &schema, &datum[..10]).is_none());
+    }
+
+    #[test]
+    fn a_decision_is_read() {
+        let reading = ValidatedReading {
+            reading: READING,
+            verdict: Verdict::Suspect,
+            failed_rules: &["gap"],
+            skipped_rules: &[],
+            estimation_method: None,
+            version: 1,
+            local_day: LocalDay(20),
+            commodity: Commodity::Water,
+        };
+        let batch = encode::ValidatedBatch {
+            tenant_id: "t",
+            device_id: "d",
+            gateway_id: "",
+            sequence: 1,
+            received_at: None,
+            source: Source::Kafka,
+            customer_id: Some("c"),
+            site_id: None,
+            source_partition: 3,
+            source_offset: 9,
+            validated_at: 1,
+            rules: &["gap"],
+            readings: &[reading],
+            rejections: &[Rejection { index: 4, code: RejectCode::Negative, detail: "" }],
+        };
+        let mut datum = Vec::new();
+        encode::validated_batch(&batch, &mut datum);
+        let schema = VALIDATED_BATCH.schema();
+        let decided = decision(&read(&schema, &schema, &datum).unwrap());
+        assert_eq!((decided.source_offset, decided.accepted[0].1, decided.rejected), (9, 20, vec![4]));
     }
 }

@@ -3,9 +3,8 @@
 //!
 //! # What it guarantees
 //! - **Offsets mean one thing.** A position is always the next offset to read ([`NextOffset`]); ranges are half open.
-//! - **Polling never stops for the service.** A [`Consumer`] has its own thread. When the service is slow, partitions are
-//!   paused and the thread keeps polling; the member stays in its group, and nothing is lost or fetched into memory
-//!   without bound.
+//! - **Polling never stops for the service.** A [`Consumer`] has its own thread. When the service is slow, the thread stops
+//!   reading and keeps polling; the member stays in its group, and nothing is lost or fetched into memory without bound.
 //! - **The service decides where a partition begins.** Assigned partitions stay paused until [`Consumer::start`]; after it
 //!   returns, nothing that was fetched before can come out.
 //! - **Revocations wait for the service**, for a bounded time, and commit what it acknowledges. Partitions that were lost
@@ -37,7 +36,7 @@ mod record;
 mod registry;
 
 pub use self::{
-    admin::{Admin, AdminError, PartitionLag, TopicId, TopicInfo, TopicSpec, topic_id},
+    admin::{Admin, AdminError, Broker, Cluster, PartitionLag, TopicId, TopicInfo, TopicSpec, topic_id},
     avro::{
         AvroReader, AvroWriter, BatchDecoder, CodecError, DecodeError, Decoded, DecodedBatch, FRAME_BYTES, Poison,
         frame, unframe,

@@ -14,7 +14,7 @@ pub const CONSUMER_RECORDS_READ: &str = "kafka_consumer_records_read_total";
 pub const CONSUMER_BYTES_READ: &str = "kafka_consumer_bytes_read_total";
 /// Rebalance steps, by `kind`: assigned, revoked, lost, unacknowledged.
 pub const CONSUMER_REBALANCES: &str = "kafka_consumer_rebalances_total";
-/// Whole seconds for which all partitions were paused, by `reason`: backpressure.
+/// Whole seconds without reading because the service was behind, by `reason`: backpressure.
 pub const CONSUMER_PAUSED_SECONDS: &str = "kafka_consumer_paused_seconds_total";
 /// Blocks waiting for the service.
 pub const CONSUMER_QUEUE_BLOCKS: &str = "kafka_consumer_queue_blocks";
@@ -46,7 +46,7 @@ pub(crate) fn describe() {
         describe_counter!(CONSUMER_REBALANCES, "Rebalance steps, by kind: assigned, revoked, lost, unacknowledged");
         describe_counter!(
             CONSUMER_PAUSED_SECONDS,
-            "Whole seconds for which all partitions were paused, by reason: backpressure"
+            "Whole seconds without reading because the service was behind, by reason: backpressure"
         );
         describe_gauge!(CONSUMER_QUEUE_BLOCKS, "Blocks waiting for the service");
         describe_gauge!(

@@ -13,5 +13,10 @@ pub mod core;
 mod edge;
 pub mod metrics;
 
+/// The tables, for tests that race writers against each other.
+pub mod stores {
+    pub use crate::edge::{AlertsTable, Dynamo, Patience, StatusTable, create_missing};
+}
+
 pub use app::App;
 pub use config::{Config, DynamoConfig, FlushConfig, InputConfig, TopicsConfig, WebhookConfig};

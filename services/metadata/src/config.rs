@@ -1,6 +1,7 @@
 //! The service's configuration; `config.default.toml` says what each key means.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use kafka_pipeline::{KafkaConfig, RegistryConfig};
@@ -60,6 +61,9 @@ pub struct PostgresConfig {
     pub url: Secret,
     /// As the owner of the tables, to migrate.
     pub owner_url: Secret,
+    /// Authorities that may vouch for the server; TLS is demanded when it is set.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
     /// Connections.
     pub pool_size: usize,
     /// Longest wait for a free connection.
@@ -158,7 +162,7 @@ mod tests {
     fn every_key_stands_in_the_readme() {
         let loaded = load::<Config>(crate::INFO, None, environment(&[])).unwrap();
         let readme = include_str!("../README.md");
-        let keys = loaded.effective.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key);
+        let keys = loaded.effective.lines().skip(1).filter_map(|line| line.trim_start_matches("# ").split(' ').next());
         for key in keys.map(|key| if key.starts_with("outbox.retry") { "outbox.retry" } else { key }) {
             assert!(readme.contains(&format!("`{key}`")), "{key} is not in the README");
         }

@@ -6,20 +6,19 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use kafka_pipeline::Registry;
-use lake::{Lake, LakeTable};
-use service_runtime::{Beat, Readiness, Runtime};
+use lake::Lake;
+use service_runtime::{Readiness, Runtime};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Dialect};
 use crate::core::refresh::RefreshPolicy;
-use crate::core::table::LoadTable;
 use crate::edge::announcer::Announcer;
 use crate::edge::devices::DeviceLoader;
 use crate::edge::hints::Hints;
 use crate::edge::loader::{Listeners, Pace, TableLoader};
-use crate::edge::postgres::{PostgresWarehouse, migrate};
+use crate::edge::postgres::{PostgresSettings, PostgresWarehouse, migrate};
 use crate::edge::redshift::{self, RedshiftWarehouse};
 use crate::edge::refresher::Refresher;
 use crate::edge::warehouse::Warehouse;
@@ -43,9 +42,12 @@ impl App {
     /// When a store is away, a table of the lake has other columns, or a migration fails.
     pub async fn build(config: Config, runtime: &Runtime) -> anyhow::Result<Self> {
         metrics::describe();
-        prepare_warehouse(&config).await?;
+        let settings = config.warehouse.settings().context("read warehouse.tls_ca_file")?;
+        prepare_warehouse(&config, &settings).await?;
         let lake = Lake::connect(&config.lake).await.context("connect to the lake")?;
         let listeners = Listeners::default();
+        // One for each task: a long load of one table must not hold up another, nor a notice.
+        let session = || session(&config, &settings);
         let mut loaders = Vec::new();
         let mut wake = HashMap::new();
         for table in config.loads.load_tables() {
@@ -53,14 +55,15 @@ impl App {
             let notify = Arc::new(Notify::new());
             wake.insert(source.name().to_owned(), Arc::clone(&notify));
             let beat = runtime.liveness.beat_handle(format!("load {}", table.name()), longest_silence(&config));
-            loaders.push(loader(&config, table, source, notify, listeners.clone(), beat));
+            let pace = Pace { poll_interval: config.loads.poll_interval, backoff: config.loads.backoff.clone() };
+            loaders.push(TableLoader::new(table, source, session(), notify, listeners.clone(), (pace, beat)));
         }
         let registry = Registry::new(&config.registry).context("prepare the schema registry's client")?;
         Ok(Self {
             loaders,
             hints: hints(&config, wake),
-            devices: devices(&config, &registry, &listeners)?,
-            announcer: announcer(&config, registry, &listeners),
+            devices: devices(&config, &registry, &listeners, session())?,
+            announcer: announcer(&config, registry, &listeners, session()),
             refresher: refresher(&config, &listeners),
             readiness: runtime.readiness.clone(),
         })
@@ -97,23 +100,21 @@ impl App {
     }
 }
 
-async fn prepare_warehouse(config: &Config) -> anyhow::Result<()> {
+async fn prepare_warehouse(config: &Config, settings: &PostgresSettings) -> anyhow::Result<()> {
     if !config.warehouse.migrate {
         return Ok(());
     }
-    let settings = config.warehouse.settings();
     match config.warehouse.dialect {
-        Dialect::Postgres => migrate(&settings, &config.warehouse.readers).await.context("prepare the warehouse"),
+        Dialect::Postgres => migrate(settings, &config.warehouse.readers).await.context("prepare the warehouse"),
         Dialect::Redshift if !config.warehouse.readers.is_empty() => {
             bail!("warehouse.readers is for the postgres dialect; grant on Redshift by hand")
         }
-        Dialect::Redshift => redshift::create_tables(&settings).await.context("prepare the warehouse"),
+        Dialect::Redshift => redshift::create_tables(settings).await.context("prepare the warehouse"),
     }
 }
 
-/// A session of its own for each task: a long load of one table must not hold up another, nor a notice.
-fn warehouse(config: &Config) -> Box<dyn Warehouse> {
-    let settings = config.warehouse.settings();
+fn session(config: &Config, settings: &PostgresSettings) -> Box<dyn Warehouse> {
+    let settings = settings.clone();
     match config.warehouse.dialect {
         Dialect::Postgres => Box::new(PostgresWarehouse::new(settings)),
         Dialect::Redshift => Box::new(RedshiftWarehouse::new(settings, config.warehouse.redshift_iam_role.clone())),
@@ -126,35 +127,33 @@ fn longest_silence(config: &Config) -> Duration {
     turn + config.loads.poll_interval + Duration::from_secs(60)
 }
 
-fn loader(
-    config: &Config,
-    table: LoadTable,
-    source: LakeTable,
-    wake: Arc<Notify>,
-    listeners: Listeners,
-    beat: Beat,
-) -> TableLoader {
-    let pace = Pace { poll_interval: config.loads.poll_interval, backoff: config.loads.backoff.clone() };
-    TableLoader::new(table, source, warehouse(config), wake, listeners, (pace, beat))
-}
-
 fn hints(config: &Config, wake: HashMap<String, Arc<Notify>>) -> Option<Hints> {
     let topic = named(&config.loads.hints_topic)?;
     Some(Hints::new(config.kafka.clone(), config.loads.hints_group.clone(), topic, wake))
 }
 
-fn devices(config: &Config, registry: &Registry, listeners: &Listeners) -> anyhow::Result<Option<DeviceLoader>> {
+fn devices(
+    config: &Config,
+    registry: &Registry,
+    listeners: &Listeners,
+    warehouse: Box<dyn Warehouse>,
+) -> anyhow::Result<Option<DeviceLoader>> {
     let Some(topic) = named(&config.devices.topic) else { return Ok(None) };
     let source = (config.devices.group.clone(), topic);
     let (backoff, refresher) = (config.loads.backoff.clone(), Arc::clone(&listeners.refresher));
-    let task = DeviceLoader::new(config.kafka.clone(), source, registry.clone(), warehouse(config), backoff, refresher);
+    let task = DeviceLoader::new(config.kafka.clone(), source, registry.clone(), warehouse, backoff, refresher);
     task.map(Some).context("prepare the devices task")
 }
 
-fn announcer(config: &Config, registry: Registry, listeners: &Listeners) -> Option<Announcer> {
+fn announcer(
+    config: &Config,
+    registry: Registry,
+    listeners: &Listeners,
+    warehouse: Box<dyn Warehouse>,
+) -> Option<Announcer> {
     let topic = named(&config.loads.announce_topic)?;
     let (backoff, loaded) = (config.loads.backoff.clone(), Arc::clone(&listeners.announcer));
-    Some(Announcer::new(config.kafka.clone(), topic, registry, warehouse(config), backoff, loaded))
+    Some(Announcer::new(config.kafka.clone(), topic, registry, warehouse, backoff, loaded))
 }
 
 fn refresher(config: &Config, listeners: &Listeners) -> Option<Refresher> {

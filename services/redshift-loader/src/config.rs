@@ -1,5 +1,6 @@
 //! The loader's configuration. `config.default.toml` says what every key means.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kafka_pipeline::{KafkaConfig, RegistryConfig};
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use service_runtime::{AdminConfig, Backoff, LogConfig, Problems, Secret, ServiceConfig};
 
 use crate::core::table::LoadTable;
-use crate::edge::postgres::PostgresSettings;
+use crate::edge::postgres::{PostgresSettings, Tls};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -55,6 +56,8 @@ pub struct WarehouseConfig {
     pub dialect: Dialect,
     /// `postgresql://user:password@host:port/database`.
     pub url: Secret,
+    /// PEM file with further certificates to trust; empty for none.
+    pub tls_ca_file: PathBuf,
     /// Longest wait for a connection.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
@@ -117,13 +120,18 @@ pub struct DbtConfig {
 
 impl WarehouseConfig {
     /// The settings of a session.
-    pub fn settings(&self) -> PostgresSettings {
-        PostgresSettings {
+    ///
+    /// # Errors
+    /// When the certificates cannot be read.
+    pub fn settings(&self) -> anyhow::Result<PostgresSettings> {
+        let ca_file = Some(self.tls_ca_file.as_path()).filter(|path| *path != Path::new(""));
+        Ok(PostgresSettings {
             url: self.url.clone(),
+            tls: Tls::new(ca_file)?,
             connect_timeout: self.connect_timeout,
             statement_timeout: self.statement_timeout,
             lock_timeout: self.lock_timeout,
-        }
+        })
     }
 
     fn validate(&self, problems: &mut Problems) {

@@ -2,7 +2,7 @@
 //!
 //! One item is one reading. The fleet has 1,000 half-hourly meters; each sample decides about new days of all of them.
 
-use divan::counter::ItemsCounter;
+use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use meter_model::{Commodity, Kind, Quantity};
 use meterway_schemas::encode::{Reading, ReadingBatch};
@@ -119,5 +119,5 @@ fn decide_and_encode(bencher: Bencher<'_, '_>, readings_per_message: i64) {
         line.round(SLOTS_A_DAY);
     }
     let items = METERS as u64 * readings_per_message.unsigned_abs();
-    bencher.counter(ItemsCounter::new(items)).bench_local(|| line.round(readings_per_message));
+    bencher.counter(ItemsCount::new(items)).bench_local(|| line.round(readings_per_message));
 }

@@ -266,6 +266,32 @@ mod tests {
         assert!(u64::from(highest) <= 3 * u64::from(other) + 2, "{highest} {other}");
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(32))]
+        #[test]
+        fn any_series_becomes_quiet(values in proptest::collection::vec(0.0f64..50.0, 35 * 24), zeros in 0u8..4) {
+            let value = |day: i32, hour: i32| {
+                let value = values[(day * 24 + hour) as usize];
+                if (value as u8) % 4 < zeros { 0.0 } else { value }
+            };
+            for profile in [&ELECTRICITY_PROFILE, &GAS_PROFILE, &WATER_PROFILE] {
+                let shape = Shape::parse(&series(35, value), profile).unwrap();
+                let days: Vec<&[u32]> = shape.micro.chunks(profile.slots).collect();
+                let alone = (profile.alone * 1e6) as u32 + 1;
+                for day in &days {
+                    let mut sorted = day.to_vec();
+                    sorted.sort_unstable_by(|a, b| b.cmp(a));
+                    proptest::prop_assert!(sorted[0] <= (3 * sorted[2] + 4).max(alone), "{:?}", &sorted[..4]);
+                }
+                let totals: Vec<u64> = days.iter().map(|day| day.iter().map(|v| u64::from(*v)).sum()).collect();
+                for week in totals.windows(8) {
+                    let mean = week[..7].iter().sum::<u64>() as f64 / 7.0;
+                    proptest::prop_assert!(week[7] as f64 <= 1.51 * mean + 100.0, "{} after {mean}", week[7]);
+                }
+            }
+        }
+    }
+
     #[test]
     fn unreadable_line_is_named() {
         let error = Shape::parse("start,value\n2020-04-01 00:00:00,1\nrubbish\n", &GAS_PROFILE).unwrap_err();

@@ -182,6 +182,8 @@ impl<'a> Runner<'a> {
             source: self.ways.source(device.gateway),
             readings: &delivery.readings,
         };
+        // An unknown device is not the one it was made from.
+        self.truth[entry].device_id.clone_from(&delivery.device_id);
         let outcome = (!delivery.outcome.is_empty()).then_some((entry, delivery.outcome));
         let note = Note { readings: batch.readings.len() as u32, outcome };
         let readings = batch.readings.len();

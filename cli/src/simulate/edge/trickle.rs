@@ -91,3 +91,28 @@ async fn deliver(runner: &mut Runner<'_>, device: &SimDevice, grid: &DayGrid, st
     readings.push(interval(device.meter, start, milli));
     runner.clean(device, &readings).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::core::calendar::ordinal_of;
+    use crate::simulate::core::fleet::generate;
+
+    /// Days around the autumn change of London, half-hour by half-hour.
+    #[test]
+    fn live_intervals_follow_each_other_across_a_change_of_clocks() {
+        let fleet = generate(1, 40);
+        let first = ordinal_of("2026-10-24".parse().unwrap());
+        for letter in ['e', 'w'] {
+            let device = fleet.iter().find(|d| d.meter.letter == letter && d.tenant == &TENANTS[0]).unwrap();
+            let mut grid = DayGrid::new(device.tenant.zone, first).unwrap();
+            let begin = grid.start;
+            let ends = (1..=98).map(|half_hours| begin + half_hours * HALF_HOUR);
+            let starts: Vec<i64> = ends.filter_map(|end| interval_ending(device, &mut grid, end).unwrap()).collect();
+            let length = i64::from(device.meter.interval_s) * 1_000_000;
+            assert!(starts.windows(2).all(|pair| pair[1] - pair[0] == length));
+            assert_eq!((starts[0], starts.len() as i64), (begin, 98 * HALF_HOUR / length));
+            assert_eq!(grid.ordinal, first + 1);
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Administration: topics, their settings, watermarks and the lag of groups.
 
+mod cluster;
 mod topic_id;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use rdkafka::config::{FromClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+pub use self::cluster::{Broker, Cluster};
 pub use self::topic_id::{TopicId, topic_id};
 use crate::config::{CreateError, KafkaConfig};
 use crate::record::TopicPartition;

@@ -72,10 +72,10 @@ pub struct ConsumerConfig {
     pub block_records: usize,
     /// A block is closed when its first record has waited so long. Larger: more latency, larger blocks.
     pub block_wait: Duration,
-    /// Blocks that may wait for the service before partitions are paused. Bounds memory at `queue_blocks × block_bytes`,
-    /// plus one open block per partition, plus `fetch_queue_bytes`.
+    /// Blocks that may wait for the service before reading stops. Bounds memory at `queue_blocks × block_bytes`, plus one
+    /// open block and `fetch_queue_bytes` per partition.
     pub queue_blocks: usize,
-    /// Bytes that librdkafka may fetch ahead, over all partitions.
+    /// Bytes that librdkafka may fetch ahead of each partition. Larger: fewer, larger fetches; more memory.
     pub fetch_queue_bytes: usize,
     /// Kafka takes the partitions away when the poll thread has been silent for so long. The poll thread never waits for
     /// the service except in a revocation, so this need not cover processing time.
@@ -88,8 +88,7 @@ pub struct ConsumerConfig {
     pub commit_interval: Duration,
     /// How often the lag gauge is refreshed; zero turns it off. Each refresh costs one request per partition.
     pub lag_interval: Duration,
-    /// Whether [`Event::PartitionEof`](super::Event::PartitionEof) is sent. Needs a consumer of exactly one topic, since
-    /// the client library reports the end without naming the topic.
+    /// Whether [`Event::PartitionEof`](super::Event::PartitionEof) is sent.
     pub partition_eof: bool,
 }
 
@@ -103,7 +102,7 @@ impl Default for ConsumerConfig {
             block_records: 10_000,
             block_wait: Duration::from_millis(50),
             queue_blocks: 16,
-            fetch_queue_bytes: 32 << 20,
+            fetch_queue_bytes: 4 << 20,
             max_poll_interval: Duration::from_secs(300),
             session_timeout: Duration::from_secs(45),
             revoke_timeout: Duration::from_secs(20),
@@ -136,8 +135,6 @@ impl ConsumerConfig {
             "revoke_timeout must be at most half of max_poll_interval"
         } else if self.session_timeout > self.max_poll_interval {
             "session_timeout must not exceed max_poll_interval"
-        } else if self.partition_eof && topics != 1 {
-            "partition_eof needs a consumer of exactly one topic"
         } else if topics == 0 {
             "no topic to consume"
         } else {
@@ -177,7 +174,6 @@ mod tests {
     fn relations_are_checked() {
         let config = ConsumerConfig::new("g", ["t"]);
         assert!(config.check(1).is_ok());
-        assert!(ConsumerConfig { partition_eof: true, ..config.clone() }.check(2).is_err());
         assert!(ConsumerConfig { revoke_timeout: Duration::from_secs(200), ..config.clone() }.check(1).is_err());
         assert!(ConsumerConfig { queue_blocks: 0, ..config.clone() }.check(1).is_err());
         assert!(config.check(0).is_err());

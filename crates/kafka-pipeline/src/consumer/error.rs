@@ -21,12 +21,12 @@ pub enum ConsumerError {
         reason: String,
     },
     /// The position to read from is not in the partition any more, and [`OffsetReset::Error`](super::OffsetReset::Error) forbids to guess another.
-    #[error("position to read from does not exist, one of {positions}: {reason}")]
+    #[error("position to read from does not exist, {position}: {reason}")]
     OffsetOutOfRange {
         /// What the client reported.
         reason: String,
-        /// Where the partitions stood; it is one of them.
-        positions: String,
+        /// Partition and position.
+        position: String,
     },
     /// [`StartAt::Committed`](super::StartAt::Committed) with [`OffsetReset::Error`](super::OffsetReset::Error), and the group has committed nothing.
     #[error("no committed offset for {0}")]
@@ -43,9 +43,15 @@ pub enum ConsumerError {
         #[source]
         error: KafkaError,
     },
-    /// Partitions could not be paused or resumed.
-    #[error("pause or resume partitions")]
-    Pause(#[source] KafkaError),
+    /// A partition could not be set going.
+    #[error("resume {at}")]
+    Resume {
+        /// The partition.
+        at: TopicPartition,
+        /// What the client reported.
+        #[source]
+        error: KafkaError,
+    },
     /// A question to a broker failed; asking again may help.
     #[error("ask the broker")]
     Query(#[source] KafkaError),

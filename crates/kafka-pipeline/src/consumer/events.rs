@@ -1,11 +1,12 @@
 //! What a consumer tells the service, and the receiving end.
 
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use tokio::sync::mpsc;
 
 use super::ConsumerError;
-use super::shared::{Content, Delivery, Notice};
+use super::shared::{Content, Delivery, Notice, Shared};
 use crate::record::{NextOffset, RecordBlock, TopicPartition};
 
 /// Something that happened on a consumer.
@@ -63,6 +64,7 @@ impl RevokeAck {
 pub struct Events {
     pub(crate) notices: mpsc::UnboundedReceiver<Notice>,
     pub(crate) deliveries: mpsc::Receiver<Delivery>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Events {
@@ -82,8 +84,11 @@ impl Events {
                     Notice::Event(event) => Ok(event),
                     Notice::Failed(error) => Err(error),
                 }),
-                Some(delivery) = self.deliveries.recv() => if let Some(event) = fresh(delivery) {
-                    return Some(Ok(event));
+                Some(delivery) = self.deliveries.recv() => {
+                    self.shared.made_room();
+                    if let Some(event) = fresh(delivery) {
+                        return Some(Ok(event));
+                    }
                 },
                 else => return None,
             }
@@ -106,7 +111,6 @@ mod tests {
     use super::super::shared::Slot;
     use super::*;
     use crate::record::RecordBlockBuilder;
-    use std::sync::Arc;
 
     fn block(offset: i64) -> Content {
         let mut builder = RecordBlockBuilder::new("t", 0);
@@ -118,7 +122,7 @@ mod tests {
     async fn queued_blocks_of_an_older_epoch_are_dropped() {
         let (_notice_tx, notices) = mpsc::unbounded_channel();
         let (tx, deliveries) = mpsc::channel(4);
-        let mut events = Events { notices, deliveries };
+        let mut events = Events { notices, deliveries, shared: Shared::new() };
         let slot = Slot::new();
         let old = slot.renew();
         tx.send(Delivery { slot: Arc::clone(&slot), epoch: old, content: block(100) }).await.unwrap();
@@ -132,7 +136,7 @@ mod tests {
     async fn notices_overtake_records_and_the_end_is_none() {
         let (notice_tx, notices) = mpsc::unbounded_channel();
         let (tx, deliveries) = mpsc::channel(4);
-        let mut events = Events { notices, deliveries };
+        let mut events = Events { notices, deliveries, shared: Shared::new() };
         let slot = Slot::new();
         let epoch = slot.renew();
         tx.send(Delivery { slot, epoch, content: block(1) }).await.unwrap();

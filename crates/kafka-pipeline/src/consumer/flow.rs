@@ -6,9 +6,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rdkafka::Message;
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers};
 
 use super::config::{ConsumerConfig, OffsetReset};
+use super::context::Context;
 use super::shared::{Content, Delivery, Slot};
 use crate::metrics;
 use crate::record::{NextOffset, RecordBlockBuilder, TopicPartition};
@@ -34,13 +37,33 @@ impl From<&ConsumerConfig> for BlockLimits {
     }
 }
 
-#[derive(Debug)]
+/// What came of asking a partition's queue once.
+pub(crate) enum Polled {
+    Nothing,
+    /// A record went into the open block.
+    Taken,
+    /// A record completed a block.
+    Complete(Delivery),
+    /// The end of the partition was reached.
+    End,
+    Failed(KafkaError),
+}
+
 pub(crate) struct Flow {
     pub(crate) at: TopicPartition,
     pub(crate) slot: Arc<Slot>,
-    /// The epoch that this flow reads under; `None` before the first start, when nothing may be accepted.
-    pub(crate) epoch: Option<u64>,
-    pub(crate) paused_by_service: bool,
+    /// Left alone because the service said so.
+    pub(crate) paused: bool,
+    queue: PartitionQueue<Context>,
+    intake: Intake,
+}
+
+/// The part of a flow that takes records.
+struct Intake {
+    at: TopicPartition,
+    slot: Arc<Slot>,
+    /// The epoch that records are taken under; `None` before the first start, when nothing may be accepted.
+    epoch: Option<u64>,
     /// Offset expected next; lower ones are left over, or the position was reset.
     next: i64,
     builder: RecordBlockBuilder,
@@ -48,36 +71,68 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    pub(crate) fn new(at: TopicPartition, slot: Arc<Slot>) -> Self {
+    pub(crate) fn new(at: TopicPartition, slot: Arc<Slot>, queue: PartitionQueue<Context>) -> Self {
         let builder = RecordBlockBuilder::at(at.clone());
-        Self { at, slot, epoch: None, paused_by_service: false, next: 0, builder, opened: Instant::now() }
+        let intake =
+            Intake { at: at.clone(), slot: Arc::clone(&slot), epoch: None, next: 0, builder, opened: Instant::now() };
+        Self { at, slot, paused: false, queue, intake }
     }
 
     /// Accepts records from `lowest` on, under a new epoch; what was collected before is forgotten.
     pub(crate) fn begin(&mut self, epoch: u64, lowest: i64) {
-        self.epoch = Some(epoch);
-        self.next = lowest;
-        self.builder.clear();
+        self.intake.epoch = Some(epoch);
+        self.intake.next = lowest;
+        self.intake.builder.clear();
         self.slot.position.store(lowest, Ordering::Relaxed);
     }
 
     /// Offset expected next.
     pub(crate) fn next(&self) -> i64 {
-        self.next
+        self.intake.next
     }
 
-    /// Whether the client should fetch this partition when there is no backpressure.
-    pub(crate) fn wants_records(&self) -> bool {
-        self.epoch.is_some() && !self.paused_by_service
+    /// Takes what comes next in the client's queue of this partition, without waiting.
+    pub(crate) fn poll(&mut self, limits: BlockLimits, now: Instant) -> Polled {
+        if self.paused {
+            return Polled::Nothing;
+        }
+        match self.queue.poll(Duration::ZERO) {
+            None => Polled::Nothing,
+            Some(Ok(message)) => self.intake.push(&message, limits, now).map_or(Polled::Taken, Polled::Complete),
+            Some(Err(KafkaError::PartitionEOF(_))) => Polled::End,
+            Some(Err(error)) => Polled::Failed(error),
+        }
     }
 
-    /// Takes a record; returns a block when one is complete.
     pub(crate) fn push(
         &mut self,
         message: &BorrowedMessage<'_>,
         limits: BlockLimits,
         now: Instant,
     ) -> Option<Delivery> {
+        self.intake.push(message, limits, now)
+    }
+
+    pub(crate) fn take_due(&mut self, limits: BlockLimits, now: Instant) -> Option<Delivery> {
+        self.intake.take_due(limits, now)
+    }
+
+    pub(crate) fn due_at(&self, limits: BlockLimits) -> Option<Instant> {
+        self.intake.due_at(limits)
+    }
+
+    pub(crate) fn take_block(&mut self) -> Option<Delivery> {
+        self.intake.take_block()
+    }
+
+    pub(crate) fn end(&self) -> Option<Delivery> {
+        self.intake.end()
+    }
+}
+
+impl Intake {
+    /// Takes a record; returns a block when one is complete.
+    fn push(&mut self, message: &BorrowedMessage<'_>, limits: BlockLimits, now: Instant) -> Option<Delivery> {
         self.epoch?;
         let before = if message.offset() < self.next {
             if !limits.may_go_back {
@@ -102,17 +157,17 @@ impl Flow {
     }
 
     /// The open block, when its first record has waited long enough.
-    pub(crate) fn take_due(&mut self, limits: BlockLimits, now: Instant) -> Option<Delivery> {
+    fn take_due(&mut self, limits: BlockLimits, now: Instant) -> Option<Delivery> {
         if self.builder.is_empty() || now.duration_since(self.opened) < limits.wait { None } else { self.take_block() }
     }
 
     /// When the open block is due; `None` without one.
-    pub(crate) fn due_at(&self, limits: BlockLimits) -> Option<Instant> {
+    fn due_at(&self, limits: BlockLimits) -> Option<Instant> {
         (!self.builder.is_empty()).then(|| self.opened + limits.wait)
     }
 
     /// The open block, as it is.
-    pub(crate) fn take_block(&mut self) -> Option<Delivery> {
+    fn take_block(&mut self) -> Option<Delivery> {
         let epoch = self.epoch?;
         if self.builder.is_empty() {
             return None;
@@ -123,7 +178,7 @@ impl Flow {
     }
 
     /// The word that the end was reached, to go behind the records before it.
-    pub(crate) fn end(&self) -> Option<Delivery> {
+    fn end(&self) -> Option<Delivery> {
         let epoch = self.epoch?;
         let content = Content::End(self.at.clone(), NextOffset(self.next.max(0)));
         Some(Delivery { slot: Arc::clone(&self.slot), epoch, content })

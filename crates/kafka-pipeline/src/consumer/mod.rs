@@ -25,7 +25,6 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 use self::context::Context;
 pub(crate) use self::context::log_line;
-use self::flow::Flow;
 use self::poller::Poller;
 use self::shared::{Command, Shared, Slot};
 pub use self::{
@@ -79,9 +78,9 @@ impl Consumer {
         }
         config.check(config.topics.len())?;
         let topics = config.topics.clone();
-        Self::launch(kafka, config, |client| {
-            client.subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())?;
-            Ok(Vec::new())
+        Self::launch(kafka, config, |poller| {
+            let topics: Vec<_> = topics.iter().map(String::as_str).collect();
+            Ok(poller.client().subscribe(&topics).map_err(CreateError::from)?)
         })
     }
 
@@ -97,20 +96,21 @@ impl Consumer {
     ) -> Result<(Self, Events), ConsumerError> {
         let topics: std::collections::BTreeSet<_> = partitions.iter().map(|(at, _)| &at.topic).collect();
         config.check(topics.len())?;
-        Self::launch(kafka, config, |client| {
+        Self::launch(kafka, config, |poller| {
             let mut list = TopicPartitionList::new();
-            for (at, start) in &partitions {
-                list.add_partition_offset(&at.topic, at.partition, start.to_kafka())?;
+            for (at, start) in partitions {
+                poller.add_started(&at, start)?;
+                let added = list.add_partition_offset(&at.topic, at.partition, start.to_kafka());
+                added.map_err(CreateError::from)?;
             }
-            client.assign(&list)?;
-            Ok(partitions)
+            Ok(poller.client().assign(&list).map_err(CreateError::from)?)
         })
     }
 
     fn launch(
         kafka: &KafkaConfig,
         config: ConsumerConfig,
-        set_up: impl FnOnce(&BaseConsumer<Context>) -> Result<Vec<(TopicPartition, StartAt)>, KafkaError>,
+        set_up: impl FnOnce(&mut Poller) -> Result<(), ConsumerError>,
     ) -> Result<(Self, Events), ConsumerError> {
         metrics::describe();
         let shared = Shared::new();
@@ -119,20 +119,23 @@ impl Consumer {
         let (commands, command_rx) = std_mpsc::channel();
         let (done_tx, done) = oneshot::channel();
         let context = Context::new(Arc::clone(&shared), notice_tx, config.revoke_timeout);
-        let client =
-            BaseConsumer::from_config_and_context(&config.client(kafka), context).map_err(CreateError::from)?;
-        let started = set_up(&client).map_err(CreateError::from)?;
-        let (reset, lag_interval) = (config.reset, config.lag_interval);
-        let mut poller = Poller::new(client, command_rx, delivery_tx, config, done_tx);
-        poller.flows = started.iter().map(|(at, start)| started_flow(&shared, at, *start)).collect();
-        let client = Arc::downgrade(&poller.consumer);
+        let client = BaseConsumer::from_config_and_context(&config.client(kafka), context);
+        let mut client: BaseConsumer<Context> = client.map_err(CreateError::from)?;
+        let waking = Arc::clone(&shared);
+        client.set_nonempty_callback(move || waking.wake());
+        let client = Arc::new(client);
+        let weak = Arc::downgrade(&client);
+        let mut poller = Poller::new(client, command_rx, delivery_tx, &config, done_tx);
+        set_up(&mut poller)?;
         spawn("kafka-poll", move || poller.run())?;
-        if !lag_interval.is_zero() {
-            let (client, shared) = (Weak::clone(&client), Arc::clone(&shared));
-            spawn("kafka-lag", move || watch_lag(&client, &shared, lag_interval))?;
+        if !config.lag_interval.is_zero() {
+            let (client, shared) = (Weak::clone(&weak), Arc::clone(&shared));
+            spawn("kafka-lag", move || watch_lag(&client, &shared, config.lag_interval))?;
         }
-        let handle = Arc::new(Handle { shared, commands, client, reset, done: Mutex::new(done) });
-        Ok((Self { handle }, Events { notices, deliveries }))
+        let events = Events { notices, deliveries, shared: Arc::clone(&shared) };
+        let done = Mutex::new(done);
+        let handle = Arc::new(Handle { shared, commands, client: weak, reset: config.reset, done });
+        Ok((Self { handle }, events))
     }
 
     /// Says where an assigned partition begins, and lets it run. May be called again to go elsewhere. Records read before
@@ -191,7 +194,7 @@ impl Consumer {
     /// # Errors
     /// [`ConsumerError::Closed`].
     pub fn pause(&self, at: &TopicPartition) -> Result<(), ConsumerError> {
-        self.command(Command::Pause(at.clone()))
+        self.command(Command::Pause(at.clone(), true))
     }
 
     /// Fetches a paused partition again, from where it stopped.
@@ -199,7 +202,7 @@ impl Consumer {
     /// # Errors
     /// [`ConsumerError::Closed`].
     pub fn resume(&self, at: &TopicPartition) -> Result<(), ConsumerError> {
-        self.command(Command::Resume(at.clone()))
+        self.command(Command::Pause(at.clone(), false))
     }
 
     /// Oldest offset of a partition, and the offset that its next record will get.
@@ -285,7 +288,9 @@ impl Consumer {
     }
 
     fn command(&self, command: Command) -> Result<(), ConsumerError> {
-        self.handle.commands.send(command).map_err(|_| ConsumerError::Closed)
+        self.handle.commands.send(command).map_err(|_| ConsumerError::Closed)?;
+        self.handle.shared.wake();
+        Ok(())
     }
 
     fn if_open(&self) -> Result<(), ConsumerError> {
@@ -308,15 +313,6 @@ impl Consumer {
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), CreateError> {
     let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(body);
     spawned.map(drop).map_err(|error| CreateError::Config(format!("start thread {name}: {error}")))
-}
-
-fn started_flow(shared: &Shared, at: &TopicPartition, start: StartAt) -> Flow {
-    let slot = Slot::new();
-    shared.slots().insert(at.clone(), Arc::clone(&slot));
-    let mut flow = Flow::new(at.clone(), Arc::clone(&slot));
-    let lowest = if let StartAt::Offset(next) = start { next.0 } else { 0 };
-    flow.begin(slot.renew(), lowest);
-    flow
 }
 
 /// Refreshes the lag gauge. Own thread: a question to a broker may take seconds, which the poll thread does not have.

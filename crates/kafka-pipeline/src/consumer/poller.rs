@@ -1,8 +1,10 @@
-//! The poll thread: it polls, pauses, resumes, seeks and commits, and does nothing else.
+//! The poll thread: it polls, seeks and commits, and does nothing else.
 //!
-//! It never waits for the service except inside a revocation, where the wait is bounded. When the channel is full the
-//! blocks stay here, every partition is paused and polling goes on, so the member keeps its partitions however slow the
-//! service is.
+//! Every partition has a queue of its own in the client, apart from the queue of group events. When the channel to the
+//! service is full, the partition queues are left alone and the event queue is still polled: the member keeps its
+//! partitions however slow the service is, what is fetched ahead stays within the client's limit per partition, and
+//! reading goes on without delay. (Pausing partitions instead throws away what is fetched ahead, and fetching begins again
+//! up to a second after the resumption.) The thread waits for the service in a revocation only, and there for a bounded time.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, mpsc as std_mpsc};
@@ -16,19 +18,21 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::ConsumerError;
-use super::config::ConsumerConfig;
+use super::config::{ConsumerConfig, StartAt};
 use super::context::{Change, Context, commit};
-use super::flow::{BlockLimits, Flow};
-use super::shared::{Command, Content, Delivery, Notice, Shared};
+use super::flow::{BlockLimits, Flow, Polled};
+use super::shared::{Command, Content, Delivery, Notice, Shared, Slot};
 use crate::metrics::{self, PausedSeconds};
 use crate::record::TopicPartition;
 
-/// Longest wait in `poll`: bounds how late a command, a commit or a free place in the channel is noticed.
-const LONGEST_POLL: Duration = Duration::from_millis(50);
-/// Wait in `poll` while something is about to happen: a start that waits for its seek.
-const SHORT_POLL: Duration = Duration::from_millis(5);
-/// Housekeeping at least every so many records.
-const CHORES_EVERY: u32 = 64;
+/// Longest sleep without work. Records, commands and a free place in the channel end it early.
+const LONGEST_SLEEP: Duration = Duration::from_millis(50);
+/// Sleep while a start waits for its seek.
+const SHORT_SLEEP: Duration = Duration::from_millis(5);
+/// Records taken from one partition before the next has its turn.
+const TURN: usize = 256;
+/// Group events, errors and log lines taken at a time.
+const EVENTS: usize = 8;
 /// How long one seek may hold the thread; it is answered by a local thread, usually in microseconds.
 const SEEK_TIMEOUT: Duration = Duration::from_millis(500);
 /// A start that could not be carried out for so long ends the consumer.
@@ -44,19 +48,20 @@ struct PendingStart {
 }
 
 pub(crate) struct Poller {
-    pub(crate) consumer: Arc<BaseConsumer<Context>>,
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) commands: std_mpsc::Receiver<Command>,
-    pub(crate) deliveries: mpsc::Sender<Delivery>,
-    pub(crate) config: ConsumerConfig,
+    consumer: Arc<BaseConsumer<Context>>,
+    shared: Arc<Shared>,
+    commands: std_mpsc::Receiver<Command>,
+    deliveries: mpsc::Sender<Delivery>,
+    commit_interval: Duration,
     /// Kept until the thread ends; its closing tells `close` that the group was left.
-    pub(crate) done: oneshot::Sender<()>,
-    pub(crate) flows: Vec<Flow>,
+    done: oneshot::Sender<()>,
+    flows: Vec<Flow>,
+    /// The partition whose turn comes first in the next round.
+    first: usize,
     limits: BlockLimits,
-    current: usize,
     starts: Vec<PendingStart>,
     held: VecDeque<Delivery>,
-    paused_since: Option<Instant>,
+    full_since: Option<Instant>,
     paused_seconds: PausedSeconds,
     last_commit: Instant,
     failed: bool,
@@ -64,106 +69,160 @@ pub(crate) struct Poller {
 
 impl Poller {
     pub(crate) fn new(
-        consumer: BaseConsumer<Context>,
+        consumer: Arc<BaseConsumer<Context>>,
         commands: std_mpsc::Receiver<Command>,
         deliveries: mpsc::Sender<Delivery>,
-        config: ConsumerConfig,
+        config: &ConsumerConfig,
         done: oneshot::Sender<()>,
     ) -> Self {
-        let shared = Arc::clone(&consumer.context().shared);
-        let limits = BlockLimits::from(&config);
         Self {
-            consumer: Arc::new(consumer),
-            shared,
+            shared: Arc::clone(&consumer.context().shared),
+            consumer,
             commands,
             deliveries,
-            config,
+            commit_interval: config.commit_interval,
             done,
             flows: Vec::new(),
-            limits,
-            current: 0,
+            first: 0,
+            limits: BlockLimits::from(config),
             starts: Vec::new(),
             held: VecDeque::new(),
-            paused_since: None,
+            full_since: None,
             paused_seconds: PausedSeconds::default(),
             last_commit: Instant::now(),
             failed: false,
         }
     }
 
+    /// Takes a partition on: gives it its own queue in the client.
+    pub(crate) fn add(&mut self, at: TopicPartition, slot: Arc<Slot>) -> Result<&mut Flow, ConsumerError> {
+        let queue = self.consumer.split_partition_queue(&at.topic, at.partition);
+        let mut queue = queue.ok_or_else(|| ConsumerError::Rebalance(KafkaError::Subscription(at.to_string())))?;
+        let shared = Arc::clone(&self.shared);
+        queue.set_nonempty_callback(move || shared.wake());
+        self.flows.push(Flow::new(at, slot, queue));
+        Ok(self.flows.last_mut().expect("just added"))
+    }
+
+    /// Takes a partition on that is read at once.
+    pub(crate) fn add_started(&mut self, at: &TopicPartition, start: StartAt) -> Result<(), ConsumerError> {
+        let slot = Slot::new();
+        self.shared.slots().insert(at.clone(), Arc::clone(&slot));
+        let lowest = if let StartAt::Offset(next) = start { next.0 } else { 0 };
+        self.add(at.clone(), Arc::clone(&slot))?.begin(slot.renew(), lowest);
+        Ok(())
+    }
+
+    pub(crate) fn client(&self) -> &BaseConsumer<Context> {
+        &self.consumer
+    }
+
     /// Runs until closed, failed, or until nobody listens any more; then leaves the group.
     pub(crate) fn run(mut self) {
-        let mut since_chores = 0;
+        self.shared.set_waker(std::thread::current());
         while !self.shared.is_closing() && !self.failed {
-            // While records flow, `poll` does not wait and the timeout need not be worked out.
-            let timeout = if since_chores == 0 {
-                self.do_chores();
-                self.poll_timeout()
-            } else {
-                Duration::ZERO
-            };
-            let polled = Arc::clone(&self.consumer).poll(timeout).map(|polled| self.on_polled(polled));
-            since_chores = if polled.is_some() { (since_chores + 1) % CHORES_EVERY } else { 0 };
-            self.take_over_changes();
+            self.shared.touch();
+            self.obey_commands();
+            self.serve_events();
+            self.carry_out_starts();
+            self.relieve();
+            let busy = self.read_round();
+            self.close_due_blocks();
+            self.commit_when_due();
+            if !busy {
+                std::thread::park_timeout(self.sleep());
+            }
         }
         self.finish();
     }
 
-    fn do_chores(&mut self) {
-        self.shared.touch();
+    fn obey_commands(&mut self) {
         let now = Instant::now();
         while let Ok(command) = self.commands.try_recv() {
             self.obey(command, now);
         }
-        self.carry_out_starts(now);
-        self.close_due_blocks(now);
-        self.relieve(now);
-        if now.duration_since(self.last_commit) >= self.config.commit_interval {
-            self.last_commit = now;
+    }
+
+    fn commit_when_due(&mut self) {
+        if self.last_commit.elapsed() >= self.commit_interval {
+            self.last_commit = Instant::now();
             self.commit_pending(CommitMode::Async);
         }
     }
 
-    fn poll_timeout(&self) -> Duration {
+    fn sleep(&self) -> Duration {
         if !self.starts.is_empty() {
-            return SHORT_POLL;
+            return SHORT_SLEEP;
         }
         let now = Instant::now();
         let due = self.flows.iter().filter_map(|flow| flow.due_at(self.limits)).min();
-        due.map_or(LONGEST_POLL, |due| due.saturating_duration_since(now).min(LONGEST_POLL))
+        due.map_or(LONGEST_SLEEP, |due| due.saturating_duration_since(now).min(LONGEST_SLEEP))
     }
 
-    fn on_polled(&mut self, polled: Result<BorrowedMessage<'_>, KafkaError>) {
-        match polled {
-            Ok(message) => self.on_message(&message),
-            Err(KafkaError::PartitionEOF(partition)) => self.on_end(partition),
-            Err(error) => self.on_error(error),
+    /// Polls the queue of group events, which also tells the client that this member is alive.
+    fn serve_events(&mut self) {
+        for _ in 0..EVENTS {
+            match Arc::clone(&self.consumer).poll(Duration::ZERO) {
+                Some(Ok(message)) => self.on_message(&message),
+                Some(Err(error)) => self.on_error(None, error),
+                None => {}
+            }
+            self.take_over_changes();
         }
     }
 
+    /// Gives every partition its turn; says whether there may be more to read at once.
+    fn read_round(&mut self) -> bool {
+        let count = self.flows.len();
+        let mut busy = false;
+        for step in 0..count {
+            let index = (self.first + step) % count;
+            if self.held.is_empty() && !self.failed {
+                busy |= self.read_turn(index);
+            }
+        }
+        // Whoever was cut off by a full channel is not always the same.
+        self.first = if count == 0 { 0 } else { (self.first + 1) % count };
+        busy && self.held.is_empty()
+    }
+
+    fn read_turn(&mut self, index: usize) -> bool {
+        let now = Instant::now();
+        for _ in 0..TURN {
+            let complete = match self.flows[index].poll(self.limits, now) {
+                Polled::Nothing => return false,
+                Polled::Taken => continue,
+                Polled::Complete(delivery) => delivery,
+                Polled::End => {
+                    let flow = &mut self.flows[index];
+                    let (last_block, end) = (flow.take_block(), flow.end());
+                    last_block.into_iter().chain(end).for_each(|delivery| self.deliver(delivery));
+                    continue;
+                }
+                Polled::Failed(error) => {
+                    self.on_error(Some(index), error);
+                    return !self.failed;
+                }
+            };
+            self.deliver(complete);
+            if !self.held.is_empty() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// A record that reached the event queue before its partition had a queue of its own.
     fn on_message(&mut self, message: &BorrowedMessage<'_>) {
-        let belongs = |flow: &Flow| flow.at.partition == message.partition() && *flow.at.topic == *message.topic();
-        if !self.flows.get(self.current).is_some_and(belongs) {
-            // Records come in runs of one partition, so this search is rare.
-            let Some(index) = self.flows.iter().position(belongs) else { return };
-            self.current = index;
-        }
-        let full = self.flows[self.current].push(message, self.limits, Instant::now());
-        if let Some(delivery) = full {
+        let belongs = |flow: &&mut Flow| flow.at.partition == message.partition() && *flow.at.topic == *message.topic();
+        let taken = self.flows.iter_mut().find(belongs);
+        if let Some(delivery) = taken.and_then(|flow| flow.push(message, self.limits, Instant::now())) {
             self.deliver(delivery);
         }
     }
 
-    fn on_end(&mut self, partition: i32) {
-        // Exactly one topic: checked when the consumer was made.
-        let Some(flow) = self.flows.iter_mut().find(|flow| flow.at.partition == partition) else { return };
-        let (last_block, end) = (flow.take_block(), flow.end());
-        for delivery in last_block.into_iter().chain(end) {
-            self.deliver(delivery);
-        }
-    }
-
-    fn on_error(&mut self, error: KafkaError) {
+    /// An error of a partition, or of the client as a whole.
+    fn on_error(&mut self, index: Option<usize>, error: KafkaError) {
         let reason = self.consumer.context().last_reason();
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
         if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
@@ -171,8 +230,9 @@ impl Poller {
         }
         match code {
             RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => {
-                let positions = self.positions();
-                self.fail(ConsumerError::OffsetOutOfRange { reason, positions });
+                let position =
+                    index.map(|index| &self.flows[index]).map(|flow| format!("{} at {}", flow.at, flow.next()));
+                self.fail(ConsumerError::OffsetOutOfRange { reason, position: position.unwrap_or_default() });
             }
             RDKafkaErrorCode::TopicAuthorizationFailed
             | RDKafkaErrorCode::GroupAuthorizationFailed
@@ -186,12 +246,6 @@ impl Poller {
         }
     }
 
-    /// Where the started partitions stand; the client's error does not say which one it is about.
-    fn positions(&self) -> String {
-        let started = self.flows.iter().filter(|flow| flow.epoch.is_some());
-        started.map(|flow| format!("{} at {}", flow.at, flow.next())).collect::<Vec<_>>().join(", ")
-    }
-
     fn fail(&mut self, error: ConsumerError) {
         tracing::error!(error = %error, "consumer has ended");
         self.failed = true;
@@ -202,14 +256,17 @@ impl Poller {
     fn take_over_changes(&mut self) {
         for change in self.consumer.context().take_changes() {
             match change {
-                Change::Added(at, slot) => self.flows.push(Flow::new(at, slot)),
+                Change::Added(at, slot) => {
+                    if let Err(error) = self.add(at, slot) {
+                        self.fail(error);
+                    }
+                }
                 Change::Removed(at) => {
                     self.flows.retain(|flow| flow.at != at);
                     self.starts.retain(|start| start.at != at);
                 }
                 Change::Failed(error) => self.fail(error),
             }
-            self.current = 0;
         }
         self.held.retain(|delivery| delivery.slot.is_current(delivery.epoch));
     }
@@ -220,30 +277,21 @@ impl Poller {
                 self.starts.retain(|start| start.at != at);
                 self.starts.push(PendingStart { at, epoch, offset, since: now });
             }
-            Command::Pause(at) => self.set_paused(&at, true),
-            Command::Resume(at) => self.set_paused(&at, false),
+            Command::Pause(at, paused) => {
+                if let Some(flow) = self.flows.iter_mut().find(|flow| flow.at == at) {
+                    flow.paused = paused;
+                }
+            }
             Command::Fail(error) => self.fail(error),
         }
     }
 
-    fn set_paused(&mut self, at: &TopicPartition, paused: bool) {
-        let Some(flow) = self.flows.iter_mut().find(|flow| flow.at == *at) else { return };
-        if flow.paused_by_service == paused || flow.epoch.is_none() {
-            flow.paused_by_service = paused;
-            return;
-        }
-        flow.paused_by_service = paused;
-        if self.paused_since.is_none() {
-            self.switch(paused, |flow| flow.at == *at);
-        }
-    }
-
-    fn carry_out_starts(&mut self, now: Instant) {
+    fn carry_out_starts(&mut self) {
         for start in std::mem::take(&mut self.starts) {
             let Some(index) = self.flows.iter().position(|flow| flow.at == start.at) else { continue };
             match self.consumer.seek(&start.at.topic, start.at.partition, start.offset, SEEK_TIMEOUT) {
                 Ok(()) => self.begin(index, &start),
-                Err(error) if now.duration_since(start.since) > START_TIMEOUT => {
+                Err(error) if start.since.elapsed() > START_TIMEOUT => {
                     self.fail(ConsumerError::Seek { at: start.at, error });
                 }
                 // Just after an assignment the client has not begun to serve the partition.
@@ -254,16 +302,17 @@ impl Poller {
 
     fn begin(&mut self, index: usize, start: &PendingStart) {
         let lowest = if let Offset::Offset(offset) = start.offset { offset } else { 0 };
-        let flow = &mut self.flows[index];
-        flow.begin(start.epoch, lowest);
-        let fetch = flow.wants_records() && self.paused_since.is_none();
+        self.flows[index].begin(start.epoch, lowest);
         tracing::debug!(partition = %start.at, offset = ?start.offset, "partition started");
-        if fetch {
-            self.switch(false, |flow| flow.at == start.at);
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&start.at.topic, start.at.partition);
+        if let Err(error) = self.consumer.resume(&list) {
+            self.fail(ConsumerError::Resume { at: start.at.clone(), error });
         }
     }
 
-    fn close_due_blocks(&mut self, now: Instant) {
+    fn close_due_blocks(&mut self) {
+        let now = Instant::now();
         for index in 0..self.flows.len() {
             if let Some(delivery) = self.flows[index].take_due(self.limits, now) {
                 self.deliver(delivery);
@@ -271,33 +320,29 @@ impl Poller {
         }
     }
 
-    /// Hands a block over, or holds it and pauses everything when the channel is full.
+    /// Hands a block over, or holds it when the channel is full.
     fn deliver(&mut self, delivery: Delivery) {
-        if !self.held.is_empty() {
-            return self.held.push_back(delivery);
-        }
-        if let Some(rejected) = self.send(delivery) {
+        let rejected = if self.held.is_empty() { self.send(delivery) } else { Some(delivery) };
+        if let Some(rejected) = rejected {
+            self.full_since.get_or_insert_with(Instant::now);
+            self.shared.set_starved(true);
             self.held.push_back(rejected);
-            self.paused_since = Some(Instant::now());
-            self.switch(true, Flow::wants_records);
         }
     }
 
-    /// Empties the held blocks into the channel; resumes once half of the channel is free, so that a service at its
-    /// limit does not make partitions pause and refetch on every block.
-    fn relieve(&mut self, now: Instant) {
-        let Some(since) = self.paused_since else { return };
+    /// Empties the held blocks into the channel, as far as there is room now.
+    fn relieve(&mut self) {
+        let Some(since) = self.full_since else { return };
+        let now = Instant::now();
         self.paused_seconds.add(now.duration_since(since));
-        self.paused_since = Some(now);
+        self.full_since = Some(now);
         while let Some(delivery) = self.held.pop_front() {
             if let Some(rejected) = self.send(delivery) {
                 return self.held.push_front(rejected);
             }
         }
-        if self.deliveries.capacity() * 2 >= self.deliveries.max_capacity() {
-            self.paused_since = None;
-            self.switch(false, Flow::wants_records);
-        }
+        self.full_since = None;
+        self.shared.set_starved(false);
     }
 
     /// Returns the delivery when there is no room.
@@ -319,20 +364,6 @@ impl Poller {
         }
     }
 
-    fn switch(&mut self, pause: bool, which: impl Fn(&Flow) -> bool) {
-        let mut list = TopicPartitionList::new();
-        for flow in self.flows.iter().filter(|flow| which(flow)) {
-            list.add_partition(&flow.at.topic, flow.at.partition);
-        }
-        if list.count() == 0 {
-            return;
-        }
-        let outcome = if pause { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
-        if let Err(error) = outcome {
-            self.fail(ConsumerError::Pause(error));
-        }
-    }
-
     fn commit_pending(&self, mode: CommitMode) {
         let mut positions = self.shared.take_commits();
         positions.retain(|at, _| self.flows.iter().any(|flow| flow.at == *at));
@@ -344,7 +375,8 @@ impl Poller {
     fn finish(self) {
         self.shared.close();
         self.commit_pending(CommitMode::Sync);
-        let Self { mut consumer, done, .. } = self;
+        let Self { mut consumer, done, flows, .. } = self;
+        drop(flows); // their queues hold the client
         loop {
             match Arc::try_unwrap(consumer) {
                 Ok(last) => break drop(last),

@@ -7,7 +7,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::Offset;
@@ -43,9 +44,13 @@ impl Slot {
 /// Orders to the poll thread.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Start { at: TopicPartition, epoch: u64, offset: Offset },
-    Pause(TopicPartition),
-    Resume(TopicPartition),
+    Start {
+        at: TopicPartition,
+        epoch: u64,
+        offset: Offset,
+    },
+    /// Leave a partition alone, or read it again.
+    Pause(TopicPartition, bool),
     Fail(ConsumerError),
 }
 
@@ -75,6 +80,9 @@ pub(crate) struct Shared {
     slots: Mutex<HashMap<TopicPartition, Arc<Slot>>>,
     commits: Mutex<BTreeMap<TopicPartition, NextOffset>>,
     closing: AtomicBool,
+    /// The poll thread holds blocks because the channel is full.
+    starved: AtomicBool,
+    waker: OnceLock<Thread>,
     born: Instant,
     last_poll_ms: AtomicU64,
 }
@@ -85,6 +93,8 @@ impl Shared {
             slots: Mutex::default(),
             commits: Mutex::default(),
             closing: AtomicBool::new(false),
+            starved: AtomicBool::new(false),
+            waker: OnceLock::new(),
             born: Instant::now(),
             last_poll_ms: AtomicU64::new(0),
         })
@@ -126,6 +136,30 @@ impl Shared {
 
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Ends the poll thread's sleep, or keeps it from falling asleep once.
+    pub(crate) fn wake(&self) {
+        if let Some(thread) = self.waker.get() {
+            thread.unpark();
+        }
+    }
+
+    pub(crate) fn set_waker(&self, thread: Thread) {
+        // A consumer has one poll thread, so nobody was first.
+        let _ = self.waker.set(thread);
+    }
+
+    pub(crate) fn set_starved(&self, starved: bool) {
+        self.starved.store(starved, Ordering::Release);
+    }
+
+    /// Tells the poll thread that there is room again, if it waits for that.
+    pub(crate) fn made_room(&self) {
+        if self.starved.load(Ordering::Acquire) {
+            self.wake();
+        }
     }
 
     pub(crate) fn is_closing(&self) -> bool {

@@ -120,7 +120,7 @@ async fn position_that_is_gone_ends_the_consumer() {
     let (_consumer, mut events) = reader(small_blocks(), &topic.at(0), StartAt::Offset(NextOffset(500)));
     let error = tokio::time::timeout(crate::support::PATIENCE, events.recv()).await.unwrap().unwrap().unwrap_err();
     let expected = format!("{} at 500", topic.at(0));
-    assert!(matches!(&error, ConsumerError::OffsetOutOfRange { positions, .. } if *positions == expected), "{error:?}");
+    assert!(matches!(&error, ConsumerError::OffsetOutOfRange { position, .. } if *position == expected), "{error:?}");
     assert!(events.recv().await.is_none());
     topic.drop().await;
 }

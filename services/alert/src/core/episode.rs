@@ -1,8 +1,9 @@
 //! The life of an alert: opened, updated, closed; one open alert per device and kind.
 //!
-//! A device remembers the newest episode of each kind, closed or not. Evidence from before it, or evidence it already
-//! rests on, changes nothing. So reading a part of the log again, with the episodes as they were stored, makes no second
-//! alert and no wrong end, and a message that is repeated has the same id and revision.
+//! A device remembers the newest episode of each kind, closed or not, and with it how far its input had been read when it
+//! changed last. After a crash a part of the log is read again with the episodes as they were stored: input that an
+//! episode has seen already changes nothing, all other input does what it did the first time. So nothing is raised or
+//! ended twice, and a message that is repeated after all has the same id, revision and content.
 
 use meterway_schemas::{Alert, AlertKind, AlertState};
 
@@ -22,6 +23,49 @@ pub struct Subject<'a> {
     pub site_id: Option<&'a str>,
 }
 
+/// How far the two inputs of a partition have been read: offsets of the newest decision and the newest event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Offset of a decision in the validated topic; -1 for none.
+    pub decision: i64,
+    /// Offset of an event in the events topic; -1 for none.
+    pub event: i64,
+}
+
+impl Seen {
+    /// Nothing was read.
+    pub const NOTHING: Self = Self { decision: -1, event: -1 };
+}
+
+/// The input that evidence comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// A decision, or a timer that a decision has set off.
+    Decision,
+    /// A device event.
+    Event,
+    /// The device register, which has no position.
+    Register,
+}
+
+/// Where evidence comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The input.
+    pub input: Input,
+    /// How far the inputs have been read, this one included.
+    pub seen: Seen,
+}
+
+/// Evidence at hand: whose it is and where it comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// Whom it is about.
+    pub subject: Subject<'a>,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
 /// One alert of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Episode {
@@ -35,6 +79,8 @@ pub struct Episode {
     pub closed_at: Option<i64>,
     /// Messages made about it.
     pub revision: i32,
+    /// How far the inputs had been read when it changed last.
+    pub seen: Seen,
     /// Customer when it opened.
     pub customer_id: Option<Box<str>>,
     /// Site when it opened.
@@ -48,6 +94,8 @@ pub struct AlertChange {
     pub alert: Alert,
     /// Start of the evidence; see [`Episode::window`].
     pub window: i64,
+    /// How far the inputs had been read; see [`Episode::seen`].
+    pub seen: Seen,
 }
 
 /// What became of a piece of evidence.
@@ -74,12 +122,31 @@ pub struct Opening {
 
 /// The newest episode of each kind of one device.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Episodes(Vec<(AlertKind, Episode)>);
+pub struct Episodes(Vec<Entry>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    kind: AlertKind,
+    episode: Episode,
+    /// Input up to here is in the stored episode that the entry began with.
+    barrier: Seen,
+}
+
+impl Entry {
+    fn has_seen(&self, context: &Context<'_>) -> bool {
+        let Origin { input, seen } = context.origin;
+        match input {
+            Input::Decision => seen.decision <= self.barrier.decision,
+            Input::Event => seen.event <= self.barrier.event,
+            Input::Register => false,
+        }
+    }
+}
 
 impl Episodes {
     /// The newest episode of the kind, open or closed.
     pub fn newest(&self, kind: AlertKind) -> Option<&Episode> {
-        self.0.iter().find(|(of, _)| *of == kind).map(|(_, episode)| episode)
+        self.0.iter().find(|entry| entry.kind == kind).map(|entry| &entry.episode)
     }
 
     /// The open episode of the kind.
@@ -89,14 +156,16 @@ impl Episodes {
 
     /// The kinds with an open alert.
     pub fn open_kinds(&self) -> impl Iterator<Item = AlertKind> + '_ {
-        self.0.iter().filter(|(_, episode)| episode.closed_at.is_none()).map(|(kind, _)| *kind)
+        self.0.iter().filter(|entry| entry.episode.closed_at.is_none()).map(|entry| entry.kind)
     }
 
     /// Takes over a stored episode, unless a newer one is known.
     pub fn restore(&mut self, kind: AlertKind, stored: Episode) {
         let is_newer = |known: &Episode| (known.window, known.revision) >= (stored.window, stored.revision);
         if !self.newest(kind).is_some_and(is_newer) {
-            self.put(kind, stored);
+            self.0.retain(|entry| entry.kind != kind);
+            let barrier = stored.seen;
+            self.0.push(Entry { kind, episode: stored, barrier });
         }
     }
 
@@ -104,14 +173,18 @@ impl Episodes {
     pub fn open(
         &mut self,
         rule: &Rule,
-        subject: Subject<'_>,
+        context: Context<'_>,
         opening: Opening,
         detail: impl FnOnce() -> String,
     ) -> Outcome {
-        match self.newest(rule.kind) {
-            Some(known) if known.closed_at.is_none() || known.window == opening.window => return Outcome::Known,
-            Some(known) if opening.window < known.window => return Outcome::Late,
-            _ => {}
+        if let Some(known) = self.0.iter().find(|entry| entry.kind == rule.kind) {
+            let window = known.episode.window;
+            if known.has_seen(&context) || known.episode.closed_at.is_none() || window == opening.window {
+                return Outcome::Known;
+            }
+            if opening.window < window {
+                return Outcome::Late;
+            }
         }
         let episode = Episode {
             window: opening.window,
@@ -119,30 +192,37 @@ impl Episodes {
             updated_at: opening.evidence_at,
             closed_at: None,
             revision: 1,
-            customer_id: subject.customer_id.map(Into::into),
-            site_id: subject.site_id.map(Into::into),
+            seen: context.origin.seen,
+            customer_id: context.subject.customer_id.map(Into::into),
+            site_id: context.subject.site_id.map(Into::into),
         };
-        let change = message(rule, subject, &episode, AlertState::Opened, detail());
-        self.put(rule.kind, episode);
+        let change = message(rule, &context.subject, &episode, AlertState::Opened, detail());
+        match self.0.iter_mut().find(|entry| entry.kind == rule.kind) {
+            Some(entry) => entry.episode = episode,
+            None => self.0.push(Entry { kind: rule.kind, episode, barrier: Seen::NOTHING }),
+        }
         change
     }
 
     /// There is news about an open alert.
-    pub fn update(&mut self, rule: &Rule, subject: Subject<'_>, at: i64, detail: impl FnOnce() -> String) -> Outcome {
-        match self.open_mut(rule.kind) {
-            Some(episode) if at > episode.updated_at => {
+    pub fn update(&mut self, rule: &Rule, context: Context<'_>, at: i64, detail: impl FnOnce() -> String) -> Outcome {
+        match self.affected(rule, &context) {
+            Some(episode) if episode.closed_at.is_none() && at > episode.updated_at => {
                 episode.updated_at = at;
                 episode.revision += 1;
-                message(rule, subject, episode, AlertState::Updated, detail())
+                episode.seen = context.origin.seen;
+                message(rule, &context.subject, episode, AlertState::Updated, detail())
             }
             _ => Outcome::Known,
         }
     }
 
     /// The condition ended at `at`. An end from before the alert's beginning is no end of it.
-    pub fn close(&mut self, rule: &Rule, subject: Subject<'_>, at: i64, detail: impl FnOnce() -> String) -> Outcome {
-        match self.open_mut(rule.kind) {
-            Some(episode) if at >= episode.window => end(rule, subject, episode, at, detail()),
+    pub fn close(&mut self, rule: &Rule, context: Context<'_>, at: i64, detail: impl FnOnce() -> String) -> Outcome {
+        match self.affected(rule, &context) {
+            Some(episode) if episode.closed_at.is_none() && at >= episode.window => {
+                end(rule, context, episode, at, detail())
+            }
             _ => Outcome::Known,
         }
     }
@@ -152,40 +232,34 @@ impl Episodes {
     pub fn close_or_refine(
         &mut self,
         rule: &Rule,
-        subject: Subject<'_>,
+        context: Context<'_>,
         at: i64,
         detail: impl FnOnce() -> String,
     ) -> Outcome {
-        let newest = self.0.iter_mut().find(|(of, _)| *of == rule.kind).map(|(_, episode)| episode);
-        match newest {
+        match self.affected(rule, &context) {
             Some(episode) if at >= episode.window && episode.closed_at.is_none_or(|closed| at < closed) => {
-                end(rule, subject, episode, at, detail())
+                end(rule, context, episode, at, detail())
             }
             _ => Outcome::Known,
         }
     }
 
-    fn open_mut(&mut self, kind: AlertKind) -> Option<&mut Episode> {
-        let found = self.0.iter_mut().find(|(of, _)| *of == kind).map(|(_, episode)| episode);
-        found.filter(|episode| episode.closed_at.is_none())
-    }
-
-    fn put(&mut self, kind: AlertKind, episode: Episode) {
-        match self.0.iter_mut().find(|(of, _)| *of == kind) {
-            Some((_, known)) => *known = episode,
-            None => self.0.push((kind, episode)),
-        }
+    /// The newest episode, unless it has seen this input already.
+    fn affected(&mut self, rule: &Rule, context: &Context<'_>) -> Option<&mut Episode> {
+        let entry = self.0.iter_mut().find(|entry| entry.kind == rule.kind)?;
+        (!entry.has_seen(context)).then_some(&mut entry.episode)
     }
 }
 
-fn end(rule: &Rule, subject: Subject<'_>, episode: &mut Episode, at: i64, detail: String) -> Outcome {
+fn end(rule: &Rule, context: Context<'_>, episode: &mut Episode, at: i64, detail: String) -> Outcome {
     episode.closed_at = Some(at);
     episode.updated_at = at;
     episode.revision += 1;
-    message(rule, subject, episode, AlertState::Closed, detail)
+    episode.seen = context.origin.seen;
+    message(rule, &context.subject, episode, AlertState::Closed, detail)
 }
 
-fn message(rule: &Rule, subject: Subject<'_>, episode: &Episode, state: AlertState, detail: String) -> Outcome {
+fn message(rule: &Rule, subject: &Subject<'_>, episode: &Episode, state: AlertState, detail: String) -> Outcome {
     let alert = Alert {
         tenant_id: subject.tenant_id.to_owned(),
         device_id: subject.device_id.to_owned(),
@@ -201,5 +275,5 @@ fn message(rule: &Rule, subject: Subject<'_>, episode: &Episode, state: AlertSta
         closed_at: episode.closed_at,
         detail,
     };
-    Outcome::Change(Box::new(AlertChange { alert, window: episode.window }))
+    Outcome::Change(Box::new(AlertChange { alert, window: episode.window, seen: episode.seen }))
 }

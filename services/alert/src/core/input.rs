@@ -16,6 +16,8 @@ pub struct Decision<'a> {
     pub site_id: Option<&'a str>,
     /// Way into the raw topic; a replay teaches the state and raises nothing.
     pub source: Source,
+    /// Offset of the decision itself in its partition.
+    pub offset: i64,
     /// Offset of the raw message in its partition.
     pub source_offset: i64,
     /// When the decision was made; UTC microseconds. Used as "last heard of", never in a rule.

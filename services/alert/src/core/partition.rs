@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use meterway_schemas::{AlertKind, CustomerClass, DeviceEvent, DeviceEventKind, Source};
 
 use super::device::{DeviceState, Workbench};
-use super::episode::Episode;
+use super::episode::{Episode, Input, Origin, Seen};
 use super::input::Decision;
 use super::intern::Intern;
 use super::outbox::{Output, StatusUpdate};
@@ -55,6 +55,15 @@ pub enum EventOutcome {
     FutureTime,
 }
 
+/// Where and when Kafka stored an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// Offset in its partition.
+    pub offset: i64,
+    /// Kafka's timestamp; milliseconds since 1970-01-01 UTC.
+    pub timestamp_ms: i64,
+}
+
 /// A stored alert, for recovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seed {
@@ -84,13 +93,18 @@ pub struct Partition {
     newest: Option<i64>,
     /// Highest source offset seen.
     source_watermark: i64,
+    /// How far both inputs have been read.
+    seen: Seen,
+    /// Where the logs ended when the partition was taken over.
+    ends: Seen,
     output: Output,
     changed: Vec<u32>,
 }
 
 impl Partition {
-    /// An empty partition; `seeds` are the alerts stored so far, of all partitions.
-    pub fn new(number: i32, thresholds: Arc<Thresholds>, seeds: Arc<Seeds>) -> Self {
+    /// An empty partition; `seeds` are the alerts stored so far, of all partitions, and `ends` the offsets that the next
+    /// decision and the next event will get.
+    pub fn new(number: i32, thresholds: Arc<Thresholds>, seeds: Arc<Seeds>, ends: Seen) -> Self {
         let longest_flow_hours = thresholds.continuous_flow.longest_hours();
         Self {
             number,
@@ -103,6 +117,8 @@ impl Partition {
             intern: Intern::default(),
             newest: None,
             source_watermark: -1,
+            seen: Seen::NOTHING,
+            ends,
             output: Output::default(),
             changed: Vec::new(),
         }
@@ -135,6 +151,7 @@ impl Partition {
             return DecisionOutcome::Reemitted;
         }
         self.source_watermark = decision.source_offset;
+        self.seen.decision = decision.offset;
         if decision.readings.is_empty() {
             return DecisionOutcome::Empty;
         }
@@ -145,7 +162,7 @@ impl Partition {
         let device = self.device(decision.device_id, decision.tenant_id);
         let heard_until = self.devices[device as usize].status.event_ts;
 
-        let (state, mut with) = self.parts(device, live);
+        let (state, mut with) = self.parts(device, Input::Decision, live);
         state.status.apply(decision, with.intern);
         for reading in &decision.readings {
             state.on_reading(reading, limit, &mut with);
@@ -157,15 +174,16 @@ impl Partition {
         DecisionOutcome::Applied
     }
 
-    /// Takes over an event. `arrived_ms` is Kafka's timestamp of the message.
-    pub fn on_event(&mut self, event: &DeviceEvent, arrived_ms: i64, register: &Register, mode: Mode) -> EventOutcome {
-        let registered = match admit(event, arrived_ms, register, &self.thresholds) {
+    /// Takes over an event; `arrived` is where and when Kafka stored it.
+    pub fn on_event(&mut self, event: &DeviceEvent, arrived: Arrival, register: &Register, mode: Mode) -> EventOutcome {
+        self.seen.event = arrived.offset;
+        let registered = match admit(event, arrived.timestamp_ms, register, &self.thresholds) {
             Ok(registered) => registered,
             Err(outcome) => return outcome,
         };
         let live = mode == Mode::Live && event.source != Source::Replay;
         let device = self.device(&event.device_id, &event.tenant_id);
-        let (state, mut with) = self.parts(device, live);
+        let (state, mut with) = self.parts(device, Input::Event, live);
         if state.status.event_ts.is_none() {
             // No reading has told yet whose device this is.
             state.status.customer_id.clone_from(&registered.customer_id);
@@ -179,7 +197,8 @@ impl Partition {
     /// Ends the alerts of a device that the register says is not in service.
     pub fn retire(&mut self, device_id: &str) {
         let (Some(device), Some(now)) = (self.index.get(device_id).copied(), self.newest) else { return };
-        self.devices[device as usize].retire(now, &mut self.output);
+        let (state, mut with) = self.parts(device, Input::Register, true);
+        state.retire(now, &mut with);
     }
 
     /// Recovery is over: ends the alerts of devices that left service meanwhile.
@@ -244,17 +263,23 @@ impl Partition {
         let mut state = DeviceState::new(device_id, self.intern.get(tenant_id));
         let seeds = self.seeds.get(device_id).into_iter().flatten();
         for seed in seeds.filter(|seed| *seed.tenant_id == *tenant_id) {
-            state.episodes.restore(seed.kind, seed.episode.clone());
+            let mut episode = seed.episode.clone();
+            if episode.seen.decision >= self.ends.decision || episode.seen.event >= self.ends.event {
+                // It has seen what is not in the log yet: the topic was made anew, and its offsets mean other input.
+                episode.seen = Seen::NOTHING;
+            }
+            state.episodes.restore(seed.kind, episode);
         }
         state
     }
 
-    fn parts(&mut self, device: u32, live: bool) -> (&mut DeviceState, Workbench<'_>) {
+    fn parts(&mut self, device: u32, input: Input, live: bool) -> (&mut DeviceState, Workbench<'_>) {
         let with = Workbench {
             thresholds: &self.thresholds,
             longest_flow_hours: self.longest_flow_hours,
             intern: &mut self.intern,
             output: &mut self.output,
+            origin: Origin { input, seen: self.seen },
             live,
         };
         (&mut self.devices[device as usize], with)
@@ -273,7 +298,8 @@ impl Partition {
         if live && Some(last_end) > heard_until && !self.is_silent(last_end) {
             let news = decision.readings.iter().filter(|reading| Some(reading.end()) > heard_until);
             let at = news.map(|reading| reading.start).min().unwrap_or(last_end);
-            self.devices[device as usize].end_silence(at, &mut self.output);
+            let (state, mut with) = self.parts(device, Input::Decision, live);
+            state.end_silence(at, &mut with);
         }
         if decision.source != Source::Replay {
             let newest = decision.readings.iter().map(super::input::Reading::end).max();
@@ -334,7 +360,8 @@ impl Partition {
             return self.set_silence_timer(device, last_end);
         }
         if register.get(&state.device_id).is_none_or(RegisteredDevice::is_active) {
-            state.raise_silence(last_end, &self.thresholds, &mut self.output);
+            let (state, mut with) = self.parts(device, Input::Decision, true);
+            state.raise_silence(last_end, &mut with);
         }
     }
 
@@ -344,7 +371,8 @@ impl Partition {
         let state = &mut self.devices[device as usize];
         let Some(due) = state.episodes.open_one(kind).map(|open| open.updated_at.saturating_add(after)) else { return };
         if due < watermark {
-            state.clear(&rule, due, &mut self.output);
+            let (state, mut with) = self.parts(device, Input::Decision, true);
+            state.clear(&rule, due, &mut with);
         } else {
             self.timers.set(due, device, kind);
         }

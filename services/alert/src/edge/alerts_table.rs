@@ -11,7 +11,7 @@ use service_runtime::Clock;
 
 use super::dynamo::{Dynamo, StoreError, Written, classify, number, text, written};
 use super::status_table::device_key;
-use crate::core::episode::{AlertChange, Episode};
+use crate::core::episode::{AlertChange, Episode, Seen};
 use crate::core::partition::{Seed, Seeds};
 use crate::core::rules::RULES;
 use crate::metrics;
@@ -27,15 +27,22 @@ type Item = HashMap<String, AttributeValue>;
 
 /// Writes and reads alerts.
 #[derive(Clone)]
-pub(crate) struct AlertsTable {
+pub struct AlertsTable {
     dynamo: Dynamo,
     table: String,
     retention: Duration,
     clock: Arc<dyn Clock>,
 }
 
+impl std::fmt::Debug for AlertsTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AlertsTable").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
 impl AlertsTable {
-    pub(crate) fn new(dynamo: Dynamo, table: String, retention: Duration, clock: Arc<dyn Clock>) -> Self {
+    /// The table of that name; closed alerts expire `retention` after they were written.
+    pub fn new(dynamo: Dynamo, table: String, retention: Duration, clock: Arc<dyn Clock>) -> Self {
         Self { dynamo, table, retention, clock }
     }
 
@@ -43,8 +50,16 @@ impl AlertsTable {
     ///
     /// # Errors
     /// When DynamoDB refuses, or the process is told to end while DynamoDB is away.
-    pub(crate) async fn write(&self, changes: &[AlertChange]) -> anyhow::Result<()> {
-        try_join_all(newest(changes).into_values().map(|change| self.write_one(change))).await?;
+    pub async fn write(&self, changes: &[AlertChange]) -> anyhow::Result<()> {
+        try_join_all(by_device(changes).into_values().map(|changes| self.write_in_order(changes))).await?;
+        Ok(())
+    }
+
+    /// One after the other: a new owner that finds a device's newest alert must find those before it as well.
+    async fn write_in_order(&self, changes: Vec<&AlertChange>) -> anyhow::Result<()> {
+        for change in changes {
+            self.write_one(change).await?;
+        }
         Ok(())
     }
 
@@ -70,7 +85,7 @@ impl AlertsTable {
     ///
     /// # Errors
     /// When DynamoDB refuses, or the process is told to end while DynamoDB is away.
-    pub(crate) async fn seeds(&self, tenants: &[Arc<str>], window: Duration) -> anyhow::Result<Seeds> {
+    pub async fn seeds(&self, tenants: &[Arc<str>], window: Duration) -> anyhow::Result<Seeds> {
         let written_since = self.clock.now_micros().saturating_sub(crate::core::thresholds::micros(window));
         let mut seeds = Seeds::new();
         for tenant in tenants {
@@ -98,9 +113,16 @@ impl AlertsTable {
     }
 }
 
-/// Of each alert the last change: only the newest revision is worth a write.
-fn newest(changes: &[AlertChange]) -> HashMap<&str, &AlertChange> {
-    changes.iter().map(|change| (change.alert.alert_id.as_str(), change)).collect()
+/// The changes of each device in order, of each alert only the last: the revisions before it need no write.
+fn by_device(changes: &[AlertChange]) -> HashMap<(&str, &str), Vec<&AlertChange>> {
+    let last: HashMap<&str, i32> =
+        changes.iter().map(|change| (change.alert.alert_id.as_str(), change.alert.revision)).collect();
+    let mut devices = HashMap::<_, Vec<_>>::new();
+    for change in changes.iter().filter(|change| last[change.alert.alert_id.as_str()] == change.alert.revision) {
+        let device = (change.alert.tenant_id.as_str(), change.alert.device_id.as_str());
+        devices.entry(device).or_default().push(change);
+    }
+    devices
 }
 
 fn item(change: &AlertChange, now: i64, retention: Duration) -> Item {
@@ -118,6 +140,8 @@ fn item(change: &AlertChange, now: i64, retention: Duration) -> Item {
         ("state", text(state(alert.state))),
         ("revision", number(alert.revision)),
         ("window_start", number(change.window)),
+        ("seen_decision", number(change.seen.decision)),
+        ("seen_event", number(change.seen.event)),
         ("opened_at", number(alert.opened_at)),
         ("updated_at", number(alert.updated_at)),
         ("detail", text(&alert.detail)),
@@ -160,6 +184,7 @@ fn restore(item: &Item) -> Result<(Box<str>, Seed), StoreError> {
         updated_at: required_number(item, "updated_at")?,
         closed_at: get_number(item, "closed_at"),
         revision: required_number(item, "revision")?,
+        seen: Seen { decision: required_number(item, "seen_decision")?, event: required_number(item, "seen_event")? },
         customer_id: get_text(item, "customer_id").map(Into::into),
         site_id: get_text(item, "site_id").map(Into::into),
     };
@@ -210,7 +235,7 @@ mod tests {
             closed_at,
             detail: "text".into(),
         };
-        AlertChange { alert, window: 10 }
+        AlertChange { alert, window: 10, seen: Seen { decision: 5, event: -1 } }
     }
 
     #[test]
@@ -222,6 +247,7 @@ mod tests {
             let episode = seed.episode;
             assert_eq!((episode.window, episode.opened_at, episode.updated_at), (10, 20, 30));
             assert_eq!((episode.closed_at, episode.revision), (closed_at, 3));
+            assert_eq!(episode.seen, Seen { decision: 5, event: -1 });
             assert_eq!((episode.customer_id, episode.site_id.as_deref()), (None, Some("s")));
         }
     }
@@ -236,10 +262,18 @@ mod tests {
     }
 
     #[test]
-    fn the_last_revision_of_an_alert_is_the_one_to_write() {
-        let mut first = change(None);
-        first.alert.revision = 1;
-        let changes = [first, change(Some(40))];
-        assert_eq!(newest(&changes)["a"].alert.revision, 3);
+    fn a_device_s_alerts_are_written_in_order_and_each_once() {
+        let with = |alert_id: &str, revision, device_id: &str| {
+            let mut change = change(None);
+            (change.alert.alert_id, change.alert.revision) = (alert_id.into(), revision);
+            change.alert.device_id = device_id.into();
+            change
+        };
+        let changes = [with("a", 1, "d"), with("x", 1, "other"), with("a", 2, "d"), with("b", 1, "d")];
+        let devices = by_device(&changes);
+        let written: Vec<_> =
+            devices[&("t", "d")].iter().map(|change| (change.alert.alert_id.as_str(), change.alert.revision)).collect();
+        assert_eq!(written, [("a", 2), ("b", 1)]);
+        assert_eq!(devices.len(), 2);
     }
 }

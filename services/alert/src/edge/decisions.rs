@@ -59,11 +59,15 @@ impl DecisionReader {
     }
 }
 
-/// Calls `each` with the block index and content of every decision, in the log's order.
+/// Calls `each` with every decision of a decoded block, in the log's order.
 ///
 /// # Errors
 /// [`WrongShape`] when the decoder's schema is not the contract's: a mistake of the program.
-pub(crate) fn for_each(decoded: &Decoded, mut each: impl FnMut(u32, &Decision<'_>)) -> Result<(), WrongShape> {
+pub(crate) fn for_each(
+    block: &RecordBlock,
+    decoded: &Decoded,
+    mut each: impl FnMut(&Decision<'_>),
+) -> Result<(), WrongShape> {
     let batches = decoded.batches.iter().map(|batch| Rows::new(&batch.batch)).collect::<Result<Vec<_>, _>>()?;
     // Several writers' schemas in one block make several batches; the log's order is that of the rows' indexes.
     let mut order: Vec<(u32, usize, usize)> = Vec::new();
@@ -72,7 +76,7 @@ pub(crate) fn for_each(decoded: &Decoded, mut each: impl FnMut(u32, &Decision<'_
     }
     order.sort_unstable();
     for (index, at, row) in order {
-        each(index, &batches[at].decision(row));
+        each(&batches[at].decision(row, block.get(index as usize).offset));
     }
     Ok(())
 }
@@ -106,7 +110,7 @@ impl<'a> Rows<'a> {
         })
     }
 
-    fn decision(&self, row: usize) -> Decision<'a> {
+    fn decision(&self, row: usize, offset: i64) -> Decision<'a> {
         let columns = &self.columns;
         Decision {
             tenant_id: columns.tenant_id.value(row),
@@ -114,6 +118,7 @@ impl<'a> Rows<'a> {
             customer_id: not_empty(columns.customer_id.value(row)),
             site_id: not_empty(columns.site_id.value(row)),
             source: self.sources[columns.source.key(row)],
+            offset,
             source_offset: columns.source_offset.value(row),
             validated_at: columns.validated_at.value(row),
             readings: range(columns.lists, row).map(|index| self.reading(index)).collect(),

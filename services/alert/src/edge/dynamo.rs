@@ -54,8 +54,9 @@ pub(crate) enum Written {
 
 /// The client with its limits; clones share them.
 #[derive(Debug, Clone)]
-pub(crate) struct Dynamo {
-    pub(crate) client: Client,
+pub struct Dynamo {
+    /// The client itself.
+    pub client: Client,
     pub(crate) patience: Patience,
     /// Requests under way, over all tables.
     pub(crate) slots: Arc<Semaphore>,
@@ -63,7 +64,7 @@ pub(crate) struct Dynamo {
 
 impl Dynamo {
     /// A client for the configuration. Connects with the first request.
-    pub(crate) async fn connect(config: &DynamoConfig, patience: Patience) -> Self {
+    pub async fn connect(config: &DynamoConfig, patience: Patience) -> Self {
         let timeouts = TimeoutConfig::builder().operation_timeout(config.timeout).build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(config.region.clone()))

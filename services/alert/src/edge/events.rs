@@ -4,6 +4,7 @@ use kafka_pipeline::{AvroReader, CodecError, RecordBlock, Registry};
 use meterway_schemas::{DEVICE_EVENT, DeviceEvent};
 
 use super::retry::Patience;
+use crate::core::partition::Arrival;
 use crate::metrics;
 
 /// Reads device events.
@@ -18,16 +19,19 @@ impl EventReader {
         Ok(Self { reader: AvroReader::new(registry, DEVICE_EVENT.avsc)?, patience })
     }
 
-    /// The events of a block with Kafka's timestamps (ms) and offsets. Gateways write this topic, so what can't be decoded
+    /// The events of a block. Gateways write this topic, so what can't be decoded
     /// is to be expected: it is counted and passed over, and stays in the topic and in the landing table.
     ///
     /// # Errors
     /// When the registry refuses, or the process is told to end while it is away.
-    pub(crate) async fn read(&self, block: &RecordBlock) -> anyhow::Result<Vec<(i64, i64, DeviceEvent)>> {
+    pub(crate) async fn read(&self, block: &RecordBlock) -> anyhow::Result<Vec<(Arrival, DeviceEvent)>> {
         let mut events = Vec::with_capacity(block.len());
         for record in block.iter() {
             match self.read_one(record.payload).await? {
-                Ok(event) => events.push((record.offset, record.timestamp_ms, event)),
+                Ok(event) => {
+                    let arrived = Arrival { offset: record.offset, timestamp_ms: record.timestamp_ms };
+                    events.push((arrived, event));
+                }
                 Err(poison) => {
                     metrics::poison(block.topic(), poison.code());
                     tracing::warn!(

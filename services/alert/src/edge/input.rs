@@ -15,6 +15,7 @@ use service_runtime::Clock;
 
 use super::retry::Patience;
 use crate::config::{InputConfig, TopicsConfig};
+use crate::core::episode::Seen;
 
 /// Read side of one partition of one topic.
 #[derive(Debug, Clone)]
@@ -77,6 +78,16 @@ impl Inputs {
         all.iter().try_for_each(|at| events.pause(at))?;
         let window = input.state_window;
         Ok(Self { decisions, decision_events, events, event_events, events_topic, window, clock, patience })
+    }
+
+    /// Where the logs of an assigned partition of decisions and of its events end now.
+    pub(crate) async fn ends(&self, at: &TopicPartition) -> anyhow::Result<Seen> {
+        let events = TopicPartition::new(Arc::clone(&self.events_topic), at.partition);
+        let end = async |consumer: &Consumer, at: &TopicPartition| {
+            let marks = self.patience.run(|| consumer.watermarks(at)).await;
+            marks.map(|(_, high)| high).with_context(|| format!("look at the end of {at}"))
+        };
+        Ok(Seen { decision: end(&self.decisions, at).await?, event: end(&self.events, &events).await? })
     }
 
     /// Starts an assigned partition of decisions, a window before the group's position.

@@ -8,11 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 /// How the service waits: one policy, one shutdown, one heartbeat for all its stores.
 #[derive(Debug, Clone)]
-pub(crate) struct Patience {
-    pub(crate) policy: Backoff,
-    pub(crate) shutdown: CancellationToken,
+pub struct Patience {
+    /// Waits between attempts.
+    pub policy: Backoff,
+    /// Ends the attempts.
+    pub shutdown: CancellationToken,
     /// Beaten with every attempt: a service that waits for a store is alive, and a restart would not help it.
-    pub(crate) beat: Arc<Beat>,
+    pub beat: Arc<Beat>,
 }
 
 /// An error that says whether another attempt may help.

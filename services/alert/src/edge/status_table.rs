@@ -21,13 +21,14 @@ const NEWER: &str = "attribute_not_exists(event_ts) OR event_ts < :event_ts \
 
 /// Writes the live status.
 #[derive(Debug, Clone)]
-pub(crate) struct StatusTable {
+pub struct StatusTable {
     dynamo: Dynamo,
     table: String,
 }
 
 impl StatusTable {
-    pub(crate) fn new(dynamo: Dynamo, table: String) -> Self {
+    /// The table of that name.
+    pub fn new(dynamo: Dynamo, table: String) -> Self {
         Self { dynamo, table }
     }
 
@@ -36,7 +37,7 @@ impl StatusTable {
     ///
     /// # Errors
     /// When DynamoDB refuses, or the process is told to end while DynamoDB is away.
-    pub(crate) async fn write(&self, statuses: &[StatusUpdate], powers: &[PowerUpdate]) -> anyhow::Result<()> {
+    pub async fn write(&self, statuses: &[StatusUpdate], powers: &[PowerUpdate]) -> anyhow::Result<()> {
         let statuses = try_join_all(statuses.iter().map(|update| self.write_one(set_status(update))));
         let powers = try_join_all(powers.iter().map(|update| self.write_one(set_power(update))));
         futures::future::try_join(statuses, powers).await?;

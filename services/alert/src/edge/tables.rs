@@ -12,7 +12,7 @@ use super::alerts_table::{BY_DEVICE, OPEN_BY_TENANT};
 use crate::config::DynamoConfig;
 
 /// Creates the tables that are missing and waits until they can be used.
-pub(crate) async fn create_missing(client: &Client, config: &DynamoConfig) -> anyhow::Result<()> {
+pub async fn create_missing(client: &Client, config: &DynamoConfig) -> anyhow::Result<()> {
     let status = client
         .create_table()
         .table_name(&config.status_table)

@@ -32,7 +32,7 @@ fn change() -> AlertChange {
         closed_at: None,
         detail: "gone".into(),
     };
-    AlertChange { alert, window: 1 }
+    AlertChange { alert, window: 1, seen: crate::core::episode::Seen::NOTHING }
 }
 
 /// Answers each connection with the next status and gives back the requests as text.

@@ -179,8 +179,9 @@ impl Worker {
             let seeds = self.stores.alerts.seeds(&self.register.tenants(), self.seed_window).await;
             let seeds = Arc::new(seeds.context("read stored alerts")?);
             for at in partitions {
+                let ends = self.inputs.ends(&at).await?;
                 let feed = self.inputs.start_decisions(&at).await?;
-                let state = Partition::new(at.partition, Arc::clone(&self.thresholds), Arc::clone(&seeds));
+                let state = Partition::new(at.partition, Arc::clone(&self.thresholds), Arc::clone(&seeds), ends);
                 self.owned.insert(at.partition, Owned::new(state, feed));
                 self.go_live_if_learned(at.partition).await?;
             }
@@ -209,8 +210,8 @@ impl Worker {
         let decoded = self.decision_reader.decode(block).await.context("decode decisions")?;
         let Some(owned) = self.owned.get_mut(&block.partition()) else { return Ok(()) };
         let (state, feed, register) = (&mut owned.state, &mut owned.decisions, &self.register);
-        decisions::for_each(&decoded, |index, decision| {
-            let mode = mode(feed, block.get(index as usize).offset);
+        decisions::for_each(block, &decoded, |decision| {
+            let mode = mode(feed, decision.offset);
             metrics::decision(state.on_decision(decision, register, mode));
         })?;
         feed.next = block.next_offset();
@@ -237,9 +238,9 @@ impl Worker {
         let events = self.event_reader.read(&block).await.context("read events")?;
         let Some(owned) = self.owned.get_mut(&block.partition()) else { return Ok(()) };
         let Some(feed) = owned.events.as_mut() else { return Ok(()) };
-        for (offset, arrived_ms, event) in &events {
-            let outcome = owned.state.on_event(event, *arrived_ms, &self.register, mode(feed, *offset));
-            metrics::event(outcome);
+        for (arrived, event) in &events {
+            let mode = mode(feed, arrived.offset);
+            metrics::event(owned.state.on_event(event, *arrived, &self.register, mode));
         }
         feed.next = block.next_offset();
         self.unflushed.add(block.len());

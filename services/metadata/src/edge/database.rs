@@ -8,11 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Transaction};
 use meter_model::TenantId;
+use tokio_postgres::config::SslMode;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{NoTls, Row};
 
 use crate::config::PostgresConfig;
 use crate::edge::StoreError;
+use crate::edge::tls::Tls;
 
 /// Work that crosses tenants. The policies of the schema say what each may touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +54,15 @@ impl Database {
     /// Prepares the pool; connects when first used.
     ///
     /// # Errors
-    /// When the URL can't be read.
+    /// When the URL or the authorities can't be read.
     pub fn new(config: &PostgresConfig) -> anyhow::Result<Self> {
         let postgres = client_config(config, config.url.expose(), "metadata")?;
         let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let pool = Pool::builder(Manager::from_config(postgres, NoTls, manager_config))
+        let manager = match &config.ca_file {
+            None => Manager::from_config(postgres, NoTls, manager_config),
+            Some(file) => Manager::from_config(postgres, Tls::trusting(file)?, manager_config),
+        };
+        let pool = Pool::builder(manager)
             .max_size(config.pool_size)
             .wait_timeout(Some(config.pool_wait))
             .create_timeout(Some(config.connect_timeout))
@@ -118,6 +124,10 @@ pub fn client_config(config: &PostgresConfig, url: &str, name: &str) -> anyhow::
     // The error of a URL may quote it, password and all.
     let mut postgres = url.parse::<tokio_postgres::Config>().ok().context("the Postgres URL can't be read")?;
     let timeout = config.statement_timeout.as_millis();
+    if config.ca_file.is_some() {
+        // Who names an authority wants TLS, even if the URL forgot to say so.
+        postgres.ssl_mode(SslMode::Require);
+    }
     postgres
         .application_name(name)
         .connect_timeout(config.connect_timeout)

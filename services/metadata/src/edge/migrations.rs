@@ -1,10 +1,12 @@
 //! The schema: its migrations are part of the program, so program and schema can't drift apart unnoticed.
 
 use anyhow::{Context, bail};
-use tokio_postgres::NoTls;
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, NoTls};
 
 use crate::config::PostgresConfig;
 use crate::edge::database::{Database, client_config};
+use crate::edge::tls::Tls;
 
 refinery::embed_migrations!("migrations");
 
@@ -19,8 +21,7 @@ pub async fn run(config: &PostgresConfig, owner_url: &str) -> anyhow::Result<()>
     let mut postgres = client_config(config, owner_url, "metadata-migrations")?;
     // A migration may take longer than a request ever should.
     postgres.options("");
-    let (mut client, connection) = postgres.connect(NoTls).await.context("connect as the owner")?;
-    let connection = tokio::spawn(connection);
+    let (mut client, connection) = open(config, &postgres).await.context("connect as the owner")?;
     client.execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK]).await.context("wait for other migrations")?;
     let report = migrations::runner().run_async(&mut client).await.context("apply the migrations")?;
     for migration in report.applied_migrations() {
@@ -28,6 +29,21 @@ pub async fn run(config: &PostgresConfig, owner_url: &str) -> anyhow::Result<()>
     }
     drop(client);
     connection.await.context("join the connection")?.context("close the connection")
+}
+
+type Running = JoinHandle<Result<(), tokio_postgres::Error>>;
+
+async fn open(config: &PostgresConfig, postgres: &tokio_postgres::Config) -> anyhow::Result<(Client, Running)> {
+    Ok(match &config.ca_file {
+        None => {
+            let (client, connection) = postgres.connect(NoTls).await?;
+            (client, tokio::spawn(connection))
+        }
+        Some(file) => {
+            let (client, connection) = postgres.connect(Tls::trusting(file)?).await?;
+            (client, tokio::spawn(connection))
+        }
+    })
 }
 
 /// Checks that the schema is the one this program was built for.

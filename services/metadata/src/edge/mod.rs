@@ -6,6 +6,7 @@ pub mod grpc;
 pub mod migrations;
 mod publisher;
 pub mod relay;
-pub(crate) mod store;
+pub mod store;
+mod tls;
 
 pub use error::StoreError;

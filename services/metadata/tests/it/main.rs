@@ -9,3 +9,4 @@ mod isolation;
 mod outbox;
 mod register;
 mod support;
+mod tls;

@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 use kafka_pipeline::{
     Admin, AvroReader, KafkaConfig, Registry, RegistryConfig, StartAt, TopicPartition, TopicSpec, read_tail,
 };
+use metadata::edge::database::{Database, Scope};
+use metadata::edge::store::outbox;
 use meterway_proto::metadata::v1;
 use meterway_proto::metadata::v1::device_service_client::DeviceServiceClient;
 use meterway_schemas::{DEVICE, Device};
 use test_support::{Stack, unique};
 use tonic::transport::Channel;
 
-use crate::support::{Service, TestDatabase, create_site, create_tenant, device, register};
+use crate::support::{Service, TestDatabase, World, create_site, create_tenant, device, postgres, register};
 
 const PARTITIONS: i32 = 3;
 
@@ -178,6 +180,36 @@ async fn the_newest_version_is_last_though_relays_compete_and_are_killed() {
         assert!(published.is_sorted(), "{id}: {published:?}");
     }
     steady.stop().await;
+}
+
+#[tokio::test]
+async fn a_change_that_comes_up_while_an_older_state_is_published_stays_in_the_outbox() {
+    let world = World::with_tenants(&["acme"]).await;
+    for id in ["changes", "rests"] {
+        register(&world.channel, "acme", id).await.unwrap();
+    }
+    let database = Database::new(&postgres(&world.database, 2)).unwrap();
+    let mut relay = database.connection().await.unwrap();
+    let tx = relay.scope(Scope::Relay).await.unwrap();
+    let published = outbox::oldest(&tx, 10).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(published.iter().map(|device| device.version).collect::<Vec<_>>(), [1, 1]);
+
+    // The relay is talking to the broker now.
+    update(&world.channel, "changes", "gateway-1").await.unwrap();
+    let tx = relay.scope(Scope::Relay).await.unwrap();
+    assert_eq!(outbox::clear(&tx, &published).await.unwrap(), 1);
+    let left = outbox::oldest(&tx, 10).await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!((left[0].spec.device_id.as_str(), left[0].version), ("changes", 2));
+
+    // What could not be confirmed is put back, with the version that holds then.
+    outbox::requeue(&tx, &published, 0).await.unwrap();
+    let again = outbox::oldest(&tx, 10).await.unwrap();
+    let again: Vec<_> = again.iter().map(|device| (device.spec.device_id.as_str(), device.version)).collect();
+    assert_eq!(again, [("rests", 1), ("changes", 2)]);
+    tx.commit().await.unwrap();
+    world.stop().await;
 }
 
 #[tokio::test]

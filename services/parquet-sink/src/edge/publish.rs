@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use anyhow::Context;
 use arrow::error::ArrowError;
-use futures::{StreamExt, stream};
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use lake::{CommitError, CommitRequest, Committed, LakeError, LakeTable, PartitionValue, TableHeads, WrittenFile};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -52,29 +54,45 @@ impl Publisher {
     /// the rows are lost to this process then. Rows are taken from the iterator as the writes get to them.
     pub(crate) async fn write(
         &mut self,
-        parts: impl Iterator<Item = (PartitionValue, Result<Option<Box<dyn FileRows>>, ArrowError>)> + Send,
+        mut parts: impl Iterator<Item = (PartitionValue, Result<Option<Box<dyn FileRows>>, ArrowError>)> + Send,
         stop: &CancellationToken,
     ) -> anyhow::Result<bool> {
-        let this = &*self;
-        let mut writes = stream::iter(parts)
-            .map(|(partition, rows)| async move {
-                match rows.context("take rows out")? {
-                    Some(rows) => this.write_part(partition, rows.as_ref(), stop).await,
-                    None => Ok(Some(Vec::new())),
-                }
-            })
-            .buffer_unordered(CONCURRENT_WRITES);
+        let mut running = FuturesUnordered::new();
         let mut written = Vec::new();
-        while let Some(files) = writes.next().await {
-            let Some(files) = files? else { return Ok(false) };
-            written.extend(files);
+        loop {
+            while running.len() < CONCURRENT_WRITES
+                && let Some((partition, rows)) = parts.next()
+            {
+                running.push(self.write_part(partition, rows, stop));
+            }
+            match running.next().await {
+                None => break,
+                Some(files) => match files? {
+                    None => return Ok(false),
+                    Some(files) => written.extend(files),
+                },
+            }
         }
-        drop(writes);
+        drop(running);
         self.files.extend(written);
         Ok(true)
     }
 
-    async fn write_part(
+    /// Boxed, since a future of this size would be moved about in the set of those that run.
+    fn write_part<'a>(
+        &'a self,
+        partition: PartitionValue,
+        rows: Result<Option<Box<dyn FileRows>>, ArrowError>,
+        stop: &'a CancellationToken,
+    ) -> BoxFuture<'a, anyhow::Result<Option<Vec<WrittenFile>>>> {
+        async move {
+            let Some(rows) = rows.context("take rows out")? else { return Ok(Some(Vec::new())) };
+            self.write_file(partition, rows.as_ref(), stop).await
+        }
+        .boxed()
+    }
+
+    async fn write_file(
         &self,
         partition: PartitionValue,
         rows: &dyn FileRows,

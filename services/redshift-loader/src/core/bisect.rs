@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-/// The search: take a set with [`Bisection::next`], try it, report with [`Bisection::accept`] or [`Bisection::refuse`].
+/// The search: take a set with [`Bisection::next_set`], try it, report with [`Bisection::accept`] or [`Bisection::refuse`].
 #[derive(Debug)]
 pub struct Bisection<T> {
     untried: VecDeque<Vec<T>>,
@@ -23,7 +23,7 @@ impl<T: Clone> Bisection<T> {
     }
 
     /// The next set to try; `None` when every file is judged.
-    pub fn next(&mut self) -> Option<&[T]> {
+    pub fn next_set(&mut self) -> Option<&[T]> {
         self.trying = self.untried.pop_front();
         self.trying.as_deref()
     }
@@ -60,7 +60,7 @@ mod tests {
     fn search(files: Vec<usize>, is_bad: impl Fn(usize) -> bool) -> (Vec<usize>, Vec<usize>, usize) {
         let mut attempts = 0;
         let mut search = Bisection::of_refused(files, "all");
-        while let Some(set) = search.next() {
+        while let Some(set) = search.next_set() {
             attempts += 1;
             if set.iter().any(|file| is_bad(*file)) { search.refuse("bad") } else { search.accept() }
         }

@@ -162,7 +162,7 @@ fn name_of<T: Serialize>(value: &T) -> String {
 
 /// Text of a time. A time outside the calendar of the library becomes the beginning of 1970: such a device is not real, and
 /// its update time serves display only.
-fn rfc3339(micros: i64) -> String {
+pub(crate) fn rfc3339(micros: i64) -> String {
     let time = chrono::DateTime::from_timestamp_micros(micros).unwrap_or_default();
     time.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
 }

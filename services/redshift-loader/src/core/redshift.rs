@@ -3,10 +3,10 @@
 //! Redshift does not enforce keys, has no binary COPY and takes Parquet by position. So the ledger's uniqueness rests on
 //! `LOCK`, files are named in a manifest (exactly these, each mandatory), and the tables' column order is a contract.
 
-use lake::LakeFile;
+use lake::{ColumnType, LakeFile};
 use serde::Serialize;
 
-use crate::core::devices::{ChannelRow, DeviceRow, DeviceRows};
+use crate::core::devices::{ChannelRow, DeviceRow, DeviceRows, rfc3339};
 use crate::core::job::LoadJob;
 use crate::core::table::{LoadTable, redshift_type};
 
@@ -52,7 +52,7 @@ fn number<T: ToString>(value: Option<T>) -> String {
 }
 
 fn instant(micros: i64) -> String {
-    format!("TIMESTAMPTZ 'epoch' + {} * INTERVAL '0.000001 second'", micros)
+    format!("{}::timestamptz", literal(&rfc3339(micros)))
 }
 
 /// Tables of schema `raw`, for a cluster that has none yet.
@@ -117,25 +117,41 @@ pub fn load_script(table: &LoadTable, job: &LoadJob, manifest_url: &str, role: &
     LoadScript {
         lock: "LOCK raw.load_ledger",
         claim: claim(job, refused),
-        stage: [
-            format!(
-                "CREATE TEMP TABLE IF NOT EXISTS {staging} AS SELECT {columns} FROM {} WHERE FALSE",
-                table.target()
-            ),
-            format!("DELETE FROM {staging}"),
-        ],
+        stage: [create_staging(table), format!("DELETE FROM {staging}")],
         copy: copy(&staging, manifest_url, role),
         count: format!("SELECT count(*) FROM {staging}"),
         insert: format!(
-            "INSERT INTO {} ({columns}, lake_snapshot_id, loaded_at)\nSELECT {columns}, {}, ledger.loaded_at\n\
-             FROM {staging}\nCROSS JOIN raw.load_ledger AS ledger\n\
+            "INSERT INTO {} ({columns}, lake_snapshot_id, loaded_at)\nSELECT {}, {}, ledger.loaded_at\n\
+             FROM {staging} AS staged\nCROSS JOIN raw.load_ledger AS ledger\n\
              WHERE ledger.lake_table = {} AND ledger.snapshot_id = {}",
             table.target(),
+            staged_columns(table),
             job.snapshot_id,
             literal(&job.lake_table),
             job.snapshot_id
         ),
     }
+}
+
+/// A columnar COPY knows no `timestamptz`: it takes the lake's UTC times as `timestamp`, and the insert gives the zone back.
+fn create_staging(table: &LoadTable) -> String {
+    let columns = table.columns().iter().map(|column| {
+        let column_type = match column.column_type {
+            ColumnType::Timestamp => "timestamp",
+            other => redshift_type(other),
+        };
+        format!("\"{}\" {column_type}", column.name)
+    });
+    let columns: Vec<_> = columns.collect();
+    format!("CREATE TEMP TABLE IF NOT EXISTS {} (\n    {}\n)", table.staging(), columns.join(",\n    "))
+}
+
+fn staged_columns(table: &LoadTable) -> String {
+    let columns = table.columns().iter().map(|column| match column.column_type {
+        ColumnType::Timestamp => format!("staged.\"{}\" AT TIME ZONE 'UTC'", column.name),
+        _ => format!("staged.\"{}\"", column.name),
+    });
+    columns.collect::<Vec<_>>().join(", ")
 }
 
 /// `COPY` of the manifest's files into the staging table.
@@ -150,7 +166,7 @@ fn claim(job: &LoadJob, refused: usize) -> String {
         "INSERT INTO raw.load_ledger (lake_table, snapshot_id, parent_snapshot_id, load_number, rows, files,\n\
          \x20   quarantined_files, committed_at, started_at, loaded_at)\n\
          SELECT {table}, {snapshot}, {parent}, coalesce(max(load_number), 0) + 1, {rows}, {files}, {refused},\n\
-         \x20   {committed}, sysdate, greatest(sysdate, max(loaded_at) + INTERVAL '0.000001 second')\n\
+         \x20   {committed}, sysdate, greatest(sysdate, dateadd(microsecond, 1, max(loaded_at)))\n\
          FROM raw.load_ledger\nWHERE lake_table = {table}\n\
          HAVING count(CASE WHEN snapshot_id = {snapshot} THEN 1 END) = 0",
         snapshot = job.snapshot_id,

@@ -89,7 +89,7 @@ impl TableLoader {
     /// Loads until shutdown. A load under way is abandoned then: the warehouse rolls it back, or has it in the ledger.
     pub async fn run(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
         while !shutdown.is_cancelled() {
-            let woken = self.wake.clone();
+            let woken = Arc::clone(&self.wake);
             // Registered before looking, so that a hint which comes during the look is not lost.
             let woken = woken.notified();
             let caught_up = tokio::select! {

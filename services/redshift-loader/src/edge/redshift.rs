@@ -113,7 +113,7 @@ impl RedshiftWarehouse {
     ) -> Result<(Vec<LakeFile>, Vec<RefusedFile>), WarehouseError> {
         let mut search = Bisection::of_refused(job.files.clone(), reason);
         let mut attempt = 0;
-        while let Some(files) = search.next() {
+        while let Some(files) = search.next_set() {
             attempt += 1;
             let part = LoadJob { files: files.to_vec(), ..job.clone() };
             let manifest = upload_manifest(lake, &format!("{}-{attempt}", job.snapshot_id), &part.files).await?;

@@ -13,7 +13,7 @@ use lake::{
 };
 use redshift_loader::core::job::{LoadJob, LoadOutcome};
 use redshift_loader::core::table::LoadTable;
-use redshift_loader::edge::postgres::{PostgresSettings, PostgresWarehouse, migrate};
+use redshift_loader::edge::postgres::{PostgresSettings, PostgresWarehouse, Tls, migrate};
 use redshift_loader::edge::warehouse::Warehouse;
 use service_runtime::Secret;
 use test_support::{Stack, unique};
@@ -83,6 +83,7 @@ impl Drop for Warehouses {
 pub(crate) fn settings(url: &str) -> PostgresSettings {
     PostgresSettings {
         url: Secret::new(url),
+        tls: Tls::new(None).unwrap(),
         connect_timeout: Duration::from_secs(10),
         statement_timeout: Duration::from_secs(60),
         lock_timeout: Duration::from_secs(60),

@@ -108,7 +108,7 @@ impl Fixture {
         let bootstrap = &kafka.bootstrap_servers;
         let topics = ["raw", "validated", "rejected", "devices"].map(|topic| format!("{topic} = \"{name}.{topic}\"\n"));
         let config = format!(
-            "[admin]\nlisten = \"127.0.0.1:{port}\"\n[log]\nformat = \"text\"\n\
+            "[admin]\nlisten = \"127.0.0.1:{port}\"\n[log]\nformat = \"text\"\nlevel = \"warn,kafka_pipeline=error\"\n\
              [kafka]\nbootstrap_servers = \"{bootstrap}\"\n[registry]\nurl = \"{registry_url}\"\n\
              [topics]\n{}[consumer]\ngroup = \"{}\"\n{settings}",
             topics.concat(),

@@ -9,3 +9,4 @@ mod happy_path;
 mod poison;
 mod restart;
 mod zombie;
+mod sim_tmp;

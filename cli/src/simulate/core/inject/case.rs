@@ -53,9 +53,11 @@ impl Case<'_> {
             F::Outage => Some(self.outage()),
             F::Leak => Some(self.with_alerts(&[closed(AlertKind::ContinuousFlow)], &[AlertKind::HighUsage])),
             F::HighUsage => Some(self.with_alerts(&[closed(AlertKind::HighUsage)], &[])),
-            F::Tamper => Some(self.told(DeviceEventKind::Tamper, opened(AlertKind::Tamper))),
+            F::Tamper => Some(self.told(DeviceEventKind::Tamper, Expected::any_alert(AlertKind::Tamper))),
             F::LowBattery => Some(self.told(DeviceEventKind::LowBattery, closed(AlertKind::LowBattery))),
-            F::ReverseFlow => Some(self.told(DeviceEventKind::ReverseFlow, opened(AlertKind::ReverseFlow))),
+            F::ReverseFlow => {
+                Some(self.told(DeviceEventKind::ReverseFlow, Expected::any_alert(AlertKind::ReverseFlow)))
+            }
             F::Rollover | F::UnknownDevice | F::InactiveDevice | F::TenantMismatch | F::Malformed => None,
         }
     }
@@ -297,10 +299,6 @@ impl Case<'_> {
         let step = i64::from(self.device.meter.interval_s) * 1_000_000;
         (self.now + days * DAY_MICROS).div_euclid(step) * step
     }
-}
-
-fn opened(kind: AlertKind) -> Expected {
-    Expected::alert(kind, "OPENED")
 }
 
 fn closed(kind: AlertKind) -> Expected {

@@ -105,10 +105,14 @@ proptest! {
         upsert(&mut table, &stored);
 
         let mut after = Bench::with_seeds(seeds(&table));
-        for (offset, input) in (0..).zip(&inputs) {
-            let mode = if (offset as usize) < committed { Mode::Learn } else { Mode::Live };
-            after.feed(offset, input, mode);
+        // Decisions are learned first, then events; live input comes in the order of before.
+        let is_event = |input: &Input| matches!(input, Input::Event(_));
+        for events in [false, true] {
+            let learned = (0..).zip(&inputs[..committed]).filter(|(_, input)| is_event(input) == events);
+            learned.for_each(|(offset, input)| after.feed(offset, input, Mode::Learn));
         }
+        prop_assert_eq!(&after.messages, &[]);
+        (committed as i64..).zip(&inputs[committed..]).for_each(|(offset, input)| after.feed(offset, input, Mode::Live));
         upsert(&mut table, &after.messages);
         prop_assert_eq!(&table, &expected_table);
 

@@ -6,7 +6,7 @@ use super::support::{
     Bench, DAY0, Input, T0, delivery, device, electric_day, electricity, event, hours, register, seeds, upsert, water,
 };
 use crate::core::input::Reading;
-use crate::core::partition::{DecisionOutcome, EventOutcome, Mode};
+use crate::core::partition::{Arrival, DecisionOutcome, EventOutcome, Mode};
 use crate::core::{DAY, HOUR};
 
 fn half_hours(from: i64, count: i64) -> Vec<Reading<'static>> {
@@ -131,7 +131,8 @@ fn events_that_may_change_nothing_are_told_apart() {
         let mut bench = Bench::new();
         let mut event = event(device_id, kind, when);
         event.tenant_id = tenant_id.into();
-        assert_eq!(bench.partition.on_event(&event, T0 / 1_000, &register(), Mode::Live), expected);
+        let arrived = Arrival { offset: 0, timestamp_ms: T0 / 1_000 };
+        assert_eq!(bench.partition.on_event(&event, arrived, &register(), Mode::Live), expected);
         bench.take();
         assert_eq!(bench.messages.len(), usize::from(expected == EventOutcome::Applied));
     }

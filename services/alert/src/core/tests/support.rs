@@ -9,10 +9,10 @@ use meterway_schemas::{
     AlertKind, AlertState, CustomerClass, Device, DeviceEvent, DeviceEventKind, DeviceStatus, Source,
 };
 
-use crate::core::episode::{AlertChange, Episode};
+use crate::core::episode::{AlertChange, Episode, Seen};
 use crate::core::input::{Decision, Reading};
 use crate::core::outbox::Output;
-use crate::core::partition::{DecisionOutcome, EventOutcome, Mode, Partition, Seed, Seeds};
+use crate::core::partition::{Arrival, DecisionOutcome, EventOutcome, Mode, Partition, Seed, Seeds};
 use crate::core::register::Register;
 use crate::core::thresholds::{ContinuousFlow, EventLimits, FlowLimit, HighUsage, SilentMeter, Thresholds};
 use crate::core::{DAY, HOUR};
@@ -135,6 +135,9 @@ pub(super) fn delivery(device_id: &'static str, readings: Vec<Reading<'static>>)
     Input::Delivery { device_id, source: Source::Kafka, readings }
 }
 
+/// Where the logs of a bench end: beyond all that a test feeds.
+const ENDS: Seen = Seen { decision: 1_000_000, event: 1_000_000 };
+
 /// A partition, what it wrote, and the table that a store would hold.
 pub(super) struct Bench {
     pub(super) partition: Partition,
@@ -151,7 +154,7 @@ impl Bench {
 
     pub(super) fn with_seeds(seeds: Seeds) -> Self {
         Self {
-            partition: Partition::new(0, Arc::new(thresholds()), Arc::new(seeds)),
+            partition: Partition::new(0, Arc::new(thresholds()), Arc::new(seeds), ENDS),
             register: register(),
             messages: Vec::new(),
             late: Vec::new(),
@@ -167,7 +170,8 @@ impl Bench {
                 assert_eq!(outcome, DecisionOutcome::Applied);
             }
             Input::Event(event) => {
-                let outcome = self.partition.on_event(event, i64::MAX / 4_000, &self.register, mode);
+                let arrived = Arrival { offset, timestamp_ms: i64::MAX / 4_000 };
+                let outcome = self.partition.on_event(event, arrived, &self.register, mode);
                 assert_eq!(outcome, EventOutcome::Applied);
             }
         }
@@ -188,6 +192,7 @@ impl Bench {
             customer_id: Some("c-1"),
             site_id: Some("s-1"),
             source,
+            offset,
             source_offset: offset,
             validated_at: offset,
             readings: readings.to_vec(),
@@ -240,13 +245,14 @@ pub(super) fn upsert(table: &mut Table, messages: &[AlertChange]) {
 
 pub(super) fn seeds(table: &Table) -> Seeds {
     let mut seeds = Seeds::new();
-    for AlertChange { alert, window } in table.values() {
+    for AlertChange { alert, window, seen } in table.values() {
         let episode = Episode {
             window: *window,
             opened_at: alert.opened_at,
             updated_at: alert.updated_at,
             closed_at: alert.closed_at,
             revision: alert.revision,
+            seen: *seen,
             customer_id: alert.customer_id.as_deref().map(Into::into),
             site_id: alert.site_id.as_deref().map(Into::into),
         };

@@ -5,7 +5,7 @@ pub(crate) mod api_keys;
 pub(crate) mod bulk;
 pub(crate) mod customers;
 pub(crate) mod devices;
-pub(crate) mod outbox;
+pub mod outbox;
 pub(crate) mod sites;
 pub(crate) mod tenants;
 

@@ -9,7 +9,7 @@ use crate::edge::database::Tx;
 
 /// Notes that the devices changed; belongs into the transaction of the change. In order of the ids, as everybody locks
 /// them. The age of an unpublished change is the age of the first one.
-pub(crate) async fn enqueue(tx: &Tx<'_>, tenant: &TenantId, devices: &[&str], now: i64) -> Result<(), StoreError> {
+pub async fn enqueue(tx: &Tx<'_>, tenant: &TenantId, devices: &[&str], now: i64) -> Result<(), StoreError> {
     const SQL: &str = "INSERT INTO outbox (tenant_id, device_id, version, changed_at)
         SELECT tenant_id, device_id, version, $3 FROM device
         WHERE tenant_id = $1 AND device_id = ANY($2) ORDER BY device_id
@@ -19,7 +19,7 @@ pub(crate) async fn enqueue(tx: &Tx<'_>, tenant: &TenantId, devices: &[&str], no
 }
 
 /// The devices that have waited longest, each with the state it has now. For [`crate::edge::database::Scope::Relay`].
-pub(crate) async fn oldest(tx: &Tx<'_>, limit: i64) -> Result<Vec<DeviceState>, StoreError> {
+pub async fn oldest(tx: &Tx<'_>, limit: i64) -> Result<Vec<DeviceState>, StoreError> {
     const SQL: &str = devices::select_device!(
         "JOIN outbox o ON o.tenant_id = d.tenant_id AND o.device_id = d.device_id
          ORDER BY o.changed_at, o.device_id LIMIT $1"
@@ -28,18 +28,18 @@ pub(crate) async fn oldest(tx: &Tx<'_>, limit: i64) -> Result<Vec<DeviceState>, 
 }
 
 /// How many devices wait, and since when (microseconds since 1970).
-pub(crate) async fn backlog(tx: &Tx<'_>) -> Result<(i64, Option<i64>), StoreError> {
+pub async fn backlog(tx: &Tx<'_>) -> Result<(i64, Option<i64>), StoreError> {
     let row = tx.row("SELECT count(*) AS waiting, min(changed_at) AS oldest FROM outbox", &[]).await?;
     Ok((row.get("waiting"), micros_if_any(&row, "oldest")))
 }
 
 /// Clears what was published, unless a newer version came up since. A row that a change holds at this moment is skipped:
 /// it gets a newer version anyway, and waiting for it could end in a deadlock.
-pub(crate) async fn clear(tx: &Tx<'_>, published: &[DeviceState]) -> Result<u64, StoreError> {
+pub async fn clear(tx: &Tx<'_>, published: &[DeviceState]) -> Result<u64, StoreError> {
     const SQL: &str = "WITH done AS (
             SELECT o.tenant_id, o.device_id FROM outbox o
             JOIN unnest($1::text[], $2::text[], $3::bigint[]) AS p(tenant_id, device_id, version)
-              ON p.tenant_id = o.tenant_id AND p.device_id = o.device_id AND p.version > 0
+              ON p.tenant_id = o.tenant_id AND p.device_id = o.device_id AND o.version <= p.version
             FOR UPDATE OF o SKIP LOCKED)
         DELETE FROM outbox o USING done WHERE o.tenant_id = done.tenant_id AND o.device_id = done.device_id";
     let (tenants, ids) = keys(published);
@@ -49,7 +49,7 @@ pub(crate) async fn clear(tx: &Tx<'_>, published: &[DeviceState]) -> Result<u64,
 
 /// Puts devices back whose publication could not be confirmed: an older state of theirs may have been written after a
 /// newer one, so the newest must be written again.
-pub(crate) async fn requeue(tx: &Tx<'_>, unconfirmed: &[DeviceState], now: i64) -> Result<(), StoreError> {
+pub async fn requeue(tx: &Tx<'_>, unconfirmed: &[DeviceState], now: i64) -> Result<(), StoreError> {
     const SQL: &str = "INSERT INTO outbox (tenant_id, device_id, version, changed_at)
         SELECT d.tenant_id, d.device_id, d.version, $3 FROM device d
         JOIN unnest($1::text[], $2::text[]) AS u(tenant_id, device_id) USING (tenant_id, device_id)

@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use service_runtime::Secret;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config};
 
 use super::super::warehouse::WarehouseError;
 use super::error::classify;
+use super::tls::Tls;
 
 /// How to reach the warehouse.
 #[derive(Debug, Clone)]
 pub struct PostgresSettings {
     /// `postgresql://user:password@host:port/database`.
     pub url: Secret,
+    /// How connections are encrypted when `sslmode` asks for it.
+    pub tls: Tls,
     /// Longest wait for a connection.
     pub connect_timeout: Duration,
     /// Longest time one statement may take; a COPY counts as one per file.
@@ -29,7 +32,7 @@ pub(super) async fn connect(settings: &PostgresSettings) -> Result<Client, Wareh
 /// Opens a connection and runs the statements that prepare its session. Its driver task ends when the client is dropped.
 pub(in crate::edge) async fn open(settings: &PostgresSettings, session: &str) -> Result<Client, WarehouseError> {
     let config = parse(settings)?;
-    let opening = tokio::time::timeout(settings.connect_timeout, config.connect(NoTls));
+    let opening = tokio::time::timeout(settings.connect_timeout, config.connect(settings.tls.clone()));
     let (client, connection) = match opening.await {
         Ok(opened) => opened.map_err(classify("connect to the warehouse"))?,
         Err(elapsed) => {

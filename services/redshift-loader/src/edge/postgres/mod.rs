@@ -9,6 +9,7 @@ mod device_rows;
 pub(in crate::edge) mod error;
 mod load;
 mod migrate;
+mod tls;
 
 use async_trait::async_trait;
 use lake::{LakeFile, LakeTable};
@@ -18,6 +19,7 @@ use tokio_postgres::{Client, Row};
 
 pub use self::connect::PostgresSettings;
 pub use self::migrate::migrate;
+pub use self::tls::Tls;
 
 use self::error::classify;
 use super::warehouse::{RetryRequest, Warehouse, WarehouseError};
