@@ -28,7 +28,7 @@ fi
 
 if [ "${1:-}" = refresh ]; then
     shift
-    set -- build --exclude-resource-type unit_test "$@"
+    set -- --quiet build --exclude-resource-type unit_test "$@"
 fi
 cd "$project"
-exec "$programs/dbt" --quiet "$@" --project-dir "$project" --profiles-dir "$project"
+exec "$programs/dbt" "$@" --project-dir "$project" --profiles-dir "$project"

@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::out::{Format, Out};
-use crate::{demo, dlq, onboard, schemas, simulate, status, topics, verify};
+use crate::{demo, dlq, doctor, onboard, schemas, simulate, status, topics, verify};
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -80,6 +80,8 @@ enum Commands {
     Verify(Box<verify::VerifyArgs>),
     /// The pipeline at a glance: counts, lags, what does not answer
     Status(Box<status::StatusArgs>),
+    /// Try everything that Meterway stands on, and say what to do
+    Doctor(Box<doctor::DoctorArgs>),
     /// Messages that were set aside, with the reason
     #[command(subcommand)]
     Dlq(dlq::DlqCommand),
@@ -106,6 +108,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Out) -> anyhow::Result<Exit> {
         Commands::Onboard(args) => Box::pin(onboard::run(args, out)).await,
         Commands::Verify(args) => Box::pin(verify::run(*args, out)).await,
         Commands::Status(args) => Box::pin(status::run(*args, out)).await,
+        Commands::Doctor(args) => Box::pin(doctor::run(*args, out)).await,
         Commands::Dlq(command) => Box::pin(dlq::run(command, out)).await,
         Commands::Demo(args) => Box::pin(demo::run(*args, out)).await,
         Commands::Completions { shell } => completions(shell, out),

@@ -8,6 +8,7 @@ mod cli;
 mod connection;
 mod demo;
 mod dlq;
+mod doctor;
 mod env_file;
 pub mod exit;
 mod fleet_file;

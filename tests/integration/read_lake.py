@@ -8,6 +8,7 @@ import os
 import sys
 import sysconfig
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.catalog import load_catalog
 
@@ -32,7 +33,7 @@ tables = {name: catalog.load_table(f"meterway.{name}") for name in ("readings", 
 def by_pyiceberg() -> dict:
     counts = {name: table.scan(selected_fields=table.schema().column_names[:1]).to_arrow().num_rows for name, table in tables.items()}
     values = tables["readings"].scan(selected_fields=("value",)).to_arrow()["value"]
-    return counts | {"value_sum": f"{pc.sum(values.cast('decimal128(38, 6)')).as_py():f}"}
+    return counts | {"value_sum": f"{pc.sum(values.cast(pa.decimal128(38, 6))).as_py():f}"}
 
 
 def by_duckdb() -> dict:

@@ -7,11 +7,22 @@
 #}
 {% macro newest(column) -%}
     {%- set beginning = '1970-01-01 00:00:00+00' -%}
-    {%- if execute and is_incremental() -%}
+    {%- if execute and flags.INTROSPECT and is_incremental() -%}
         {%- set found = run_query('select cast(max(' ~ column ~ ') as varchar(64)) from ' ~ this).columns[0].values()[0] -%}
         {{ return("cast('" ~ (found or beginning) ~ "' as timestamptz)") }}
     {%- endif -%}
     {{ return("cast('" ~ beginning ~ "' as timestamptz)") }}
+{%- endmacro %}
+
+{#
+  Whether the model adds to what it holds. `dbt compile --no-introspect` has no connection to find out: it compiles the whole
+  build, or the increment with `--vars '{compile_increment: true}'`.
+#}
+{% macro adds_to_itself() -%}
+    {%- if not flags.INTROSPECT -%}
+        {{ return(var('compile_increment', false)) }}
+    {%- endif -%}
+    {{ return(is_incremental()) }}
 {%- endmacro %}
 
 {# Fresh statistics: the next model is planned within the second, long before the warehouse would look by itself. #}

@@ -17,7 +17,7 @@ pub(crate) struct Facts {
     pub(crate) hourly: i64,
     /// Rows of `fct_consumption_daily`.
     pub(crate) daily: i64,
-    /// Intervals that the daily facts are made of.
+    /// Intervals that the facts are made of: the smaller number of hourly and daily ones.
     pub(crate) intervals: i64,
     /// Intervals in raw, each natural key once.
     pub(crate) raw_intervals: i64,
@@ -25,8 +25,9 @@ pub(crate) struct Facts {
 
 const RAW_INTERVALS: &str = "SELECT count(*) FROM (SELECT DISTINCT tenant_id, device_id, channel, start \
      FROM raw.readings WHERE kind = 'INTERVAL') AS keys";
-const FACTS: &str = "SELECT (SELECT count(*) FROM marts.fct_consumption_hourly), count(*), \
-     coalesce(sum(intervals), 0)::bigint FROM marts.fct_consumption_daily";
+const FACTS: &str = "SELECT hourly.facts, daily.facts, coalesce(least(hourly.intervals, daily.intervals), 0)::bigint \
+     FROM (SELECT count(*) AS facts, sum(intervals) AS intervals FROM marts.fct_consumption_hourly) AS hourly, \
+          (SELECT count(*) AS facts, sum(intervals) AS intervals FROM marts.fct_consumption_daily) AS daily";
 
 /// Waits until dbt, which the loader runs, has made facts of every loaded interval.
 ///

@@ -109,15 +109,15 @@ impl LetterView {
         let behind = if trailing == 0 { String::new() } else { format!(", and {trailing} bytes behind it") };
         writeln!(text, "content   {name}, schema {schema_id}{behind}")?;
         let Some(fields) = value.as_object() else { return writeln!(text, "  {}", printed(value)) };
-        for (field, value) in fields {
-            match value.as_array() {
-                None => writeln!(text, "  {field}: {}", printed(value))?,
-                Some(items) => {
-                    writeln!(text, "  {field}: {}", items.len())?;
-                    for (index, item) in items.iter().enumerate() {
-                        writeln!(text, "    {index}: {}", printed(item))?;
-                    }
-                }
+        let (lists, plain): (Vec<_>, Vec<_>) = fields.iter().partition(|(_, value)| value.is_array());
+        for (field, value) in plain {
+            writeln!(text, "  {field}: {}", printed(value))?;
+        }
+        for (field, list) in lists {
+            let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+            writeln!(text, "  {field}: {}", items.len())?;
+            for (index, item) in items.iter().enumerate() {
+                writeln!(text, "    {index}: {}", printed(item))?;
             }
         }
         Ok(())

@@ -33,6 +33,11 @@ impl Round {
         self.attempts.iter().enumerate().filter_map(won).collect()
     }
 
+    /// Whether one writer was told that it won, and the object is another's.
+    fn is_someone_elses(&self) -> bool {
+        self.stored.is_some_and(|stored| matches!(self.winners()[..], [winner] if winner != stored))
+    }
+
     fn unknown(&self) -> Option<&str> {
         self.attempts.iter().find_map(|attempt| match attempt {
             Attempt::Unknown(reason) => Some(reason.as_str()),
@@ -45,14 +50,19 @@ impl Round {
 pub(crate) fn judge(rounds: &[Round], took: Duration) -> Finding {
     if let Some(round) = rounds.iter().find(|round| round.winners().len() > 1) {
         let (winners, writers) = (round.winners().len(), round.attempts.len());
-        return Finding::fail(STORE, CHECK, format!("{winners} of {writers} writers created the same object"))
-            .advise("two commits could both succeed and one of them be lost: the lake is not safe here", ANOTHER_STORE);
+        return Finding::fail(STORE, CHECK, format!("{winners} of {writers} writers created the same object")).advise(
+            "two commits could both succeed and one of them be lost: the lake is not safe here",
+            ANOTHER_STORE,
+        );
     }
-    let others = |round: &&Round| matches!((round.winners()[..], round.stored), ([winner], Some(stored)) if winner != stored);
-    if let Some(round) = rounds.iter().find(others) {
+    if let Some(round) = rounds.iter().find(|round| round.is_someone_elses()) {
         let (told, stored) = (round.winners(), round.stored);
-        return Finding::fail(STORE, CHECK, format!("writer {told:?} was told it won, the object is that of {stored:?}"))
-            .advise("a commit that was refused took effect: the lake is not safe here", ANOTHER_STORE);
+        return Finding::fail(
+            STORE,
+            CHECK,
+            format!("writer {told:?} was told it won, the object is that of {stored:?}"),
+        )
+        .advise("a commit that was refused took effect: the lake is not safe here", ANOTHER_STORE);
     }
     if let Some(reason) = rounds.iter().find_map(Round::unknown) {
         return Finding::warn(STORE, CHECK, format!("not decided: {reason}"))

@@ -53,10 +53,8 @@ fn judge_subject(state: &SubjectState, level: &str) -> Option<Finding> {
         ),
         State::Unchanged if state.level.as_deref() != Some(level) => {
             let found = format!("compatibility is {}", state.level.as_deref().unwrap_or("the registry's default"));
-            Finding::warn(REGISTRY, check(), format!("{found}, declared is {level}")).advise(
-                "somebody could register a schema that old or new readers can't read",
-                "meterway topics apply",
-            )
+            Finding::warn(REGISTRY, check(), format!("{found}, declared is {level}"))
+                .advise("somebody could register a schema that old or new readers can't read", "meterway topics apply")
         }
         State::Unchanged => return None,
     };

@@ -49,7 +49,9 @@ pub(crate) async fn probe(args: &StoreArgs, lake: &LakeArgs) -> anyhow::Result<V
     let scratch = format!("{SCRATCH}/{}", Uuid::now_v7());
     let at = |name: String| Path::from(format!("{scratch}/{name}"));
     let mut findings = match round_trip(&store, &at("object".to_owned())).await {
-        Ok(took) => vec![Finding::ok(STORE, "write, read, delete", format!("{} in {} ms", place(lake), took.as_millis()))],
+        Ok(took) => {
+            vec![Finding::ok(STORE, "write, read, delete", format!("{} in {} ms", place(lake), took.as_millis()))]
+        }
         Err(error) => return Ok(vec![no_round_trip(&error, lake)]),
     };
     let began = Instant::now();
@@ -58,7 +60,8 @@ pub(crate) async fn probe(args: &StoreArgs, lake: &LakeArgs) -> anyhow::Result<V
         rounds.push(race(&store, &at(format!("race-{number}"))).await);
     }
     findings.push(judge(&rounds, began.elapsed()));
-    if let Some(reader) = credentials(&lake.s3_access_key, &lake.s3_secret_key).filter(|reader| writer != Some(*reader)) {
+    if let Some(reader) = credentials(&lake.s3_access_key, &lake.s3_secret_key).filter(|reader| writer != Some(*reader))
+    {
         findings.push(try_reader(&open(lake, Some(reader))?, &store, &at("reader".to_owned())).await);
     }
     Ok(findings)

@@ -63,9 +63,10 @@ fn judge_partitions(topic: &Topic, info: &TopicInfo, exact: bool) -> Option<Find
     }
     let found = format!("{is} partitions, declared are {shall}");
     Some(if shall == 1 {
-        Finding::fail(KAFKA, topic_check(topic), found)
-            .advise("its readers rely on one order of all messages, which there is only in one partition",
-                "Kafka can't take partitions away: stop the services, delete the topic, meterway topics apply")
+        Finding::fail(KAFKA, topic_check(topic), found).advise(
+            "its readers rely on one order of all messages, which there is only in one partition",
+            "Kafka can't take partitions away: stop the services, delete the topic, meterway topics apply",
+        )
     } else if exact {
         Finding::fail(KAFKA, topic_check(topic), found)
             .advise("keys are in other partitions than planned; capacity is not what was planned", APPLY)
@@ -140,12 +141,17 @@ fn judge_alike(actual: &BTreeMap<String, TopicInfo>) -> Option<Finding> {
 pub(crate) fn judge_cluster(cluster: &Cluster) -> Vec<Finding> {
     let brokers: Vec<_> = cluster.brokers.iter().map(|broker| format!("{} at {}", broker.id, broker.address)).collect();
     let id = cluster.id.as_deref().unwrap_or("unknown");
-    let mut findings =
-        vec![Finding::ok(KAFKA, "reachable", format!("cluster {id}, {} brokers: {}", brokers.len(), brokers.join(", ")))];
+    let mut findings = vec![Finding::ok(
+        KAFKA,
+        "reachable",
+        format!("cluster {id}, {} brokers: {}", brokers.len(), brokers.join(", ")),
+    )];
     if !cluster.leaderless.is_empty() {
         findings.push(
-            Finding::fail(KAFKA, "leaders", named(&cluster.leaderless))
-                .advise("nobody leads these partitions: they can be neither written nor read", "bring their brokers back"),
+            Finding::fail(KAFKA, "leaders", named(&cluster.leaderless)).advise(
+                "nobody leads these partitions: they can be neither written nor read",
+                "bring their brokers back",
+            ),
         );
     }
     if !cluster.under_replicated.is_empty() {

@@ -52,7 +52,7 @@ impl LakeTable {
     pub async fn commit(&self, request: &CommitRequest) -> Result<Committed, CommitError> {
         let heads = request.base.heads.advance(&request.advances)?;
         let base = self.reload().await.map_err(CommitError::NotSent)?;
-        if false && base.metadata().current_snapshot_id() != request.base.snapshot_id {
+        if base.metadata().current_snapshot_id() != request.base.snapshot_id {
             return self.settle(&base, request, heads);
         }
         let guard = HeadChecked::new(Arc::clone(&self.catalog), request.base.snapshot_id);

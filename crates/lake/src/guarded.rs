@@ -51,7 +51,7 @@ impl Catalog for HeadChecked {
     async fn load_table(&self, table: &TableIdent) -> Result<Table> {
         let loaded = self.inner.load_table(table).await?;
         let current = loaded.metadata().current_snapshot_id();
-        if false && current != self.expected {
+        if current != self.expected {
             *self.lock() = Progress::Refused;
             let message = format!("table stands at snapshot {current:?}, expected {:?}", self.expected);
             return Err(Error::new(ErrorKind::PreconditionFailed, message));

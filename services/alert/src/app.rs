@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use kafka_pipeline::{Admin, Producer, ProducerConfig, Registry};
-use service_runtime::{Backoff, Clock, Runtime, SystemClock};
+use service_runtime::{Clock, Runtime, SystemClock};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -42,12 +42,8 @@ impl App {
         metrics::describe();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let beat = Arc::new(runtime.liveness.beat_handle("worker", MAX_SILENCE));
-        let patience = |policy: &Backoff| Patience {
-            policy: policy.clone(),
-            shutdown: runtime.shutdown.clone(),
-            beat: Arc::clone(&beat),
-        };
-        let waits = patience(&config.dynamodb.retry);
+        let (policy, shutdown) = (config.retry.clone(), runtime.shutdown.clone());
+        let waits = Patience { policy, shutdown, beat: Arc::clone(&beat) };
 
         let partitions = check_topics(&config, &waits).await?;
         let registry = Registry::new(&config.registry).context("prepare the schema registry")?;

@@ -20,6 +20,8 @@ pub struct Config {
     /// Time to drain after a signal.
     #[serde(with = "humantime_serde")]
     pub shutdown_grace: Duration,
+    /// Waits between attempts at Kafka, the registry and DynamoDB; attempts go on until the process is told to end.
+    pub retry: Backoff,
     /// Admin endpoint.
     pub admin: AdminConfig,
     /// Logs.
@@ -101,8 +103,6 @@ pub struct DynamoConfig {
     /// Longest time of one request.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
-    /// Waits between attempts; attempts go on until the process is told to end.
-    pub retry: Backoff,
     /// How long closed alerts stay in the table.
     #[serde(with = "humantime_serde")]
     pub alert_retention: Duration,

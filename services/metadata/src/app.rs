@@ -39,7 +39,7 @@ impl App {
     pub async fn build(config: Config, runtime: &Runtime) -> anyhow::Result<Self> {
         metrics::describe();
         if !config.postgres.owner_url.is_empty() {
-            migrations::run(&config.postgres, config.postgres.owner_url.expose()).await.context("migrate")?;
+            migrations::run(&config.postgres).await.context("migrate")?;
         }
         let database = Database::new(&config.postgres)?;
         migrations::verify(&database).await.context("verify the schema")?;

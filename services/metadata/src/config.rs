@@ -61,6 +61,8 @@ pub struct PostgresConfig {
     pub url: Secret,
     /// As the owner of the tables, to migrate.
     pub owner_url: Secret,
+    /// Migrate as the owner and end, instead of serving.
+    pub migrate_only: bool,
     /// Authorities that may vouch for the server; TLS is demanded when it is set.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
@@ -112,7 +114,10 @@ pub struct OutboxConfig {
 
 impl ServiceConfig for Config {
     fn validate(&self, problems: &mut Problems) {
-        problems.require(!self.postgres.url.is_empty(), "postgres.url", "must be set");
+        let serves = !self.postgres.migrate_only;
+        problems.require(!serves || !self.postgres.url.is_empty(), "postgres.url", "must be set");
+        let can_migrate = serves || !self.postgres.owner_url.is_empty();
+        problems.require(can_migrate, "postgres.owner_url", "must be set when postgres.migrate_only is");
         problems.require(self.postgres.pool_size >= 2, "postgres.pool_size", "must be 2 or more: the relay keeps one");
         let fits = self.postgres.statement_timeout < self.grpc.timeout;
         problems.require(fits, "postgres.statement_timeout", "must be shorter than grpc.timeout");
@@ -166,6 +171,16 @@ mod tests {
         for key in keys.map(|key| if key.starts_with("outbox.retry") { "outbox.retry" } else { key }) {
             assert!(readme.contains(&format!("`{key}`")), "{key} is not in the README");
         }
+    }
+
+    #[test]
+    fn a_run_that_only_migrates_needs_the_owner_and_not_the_service_role() {
+        let variable = |name: &str, value: &str| (format!("METER_METADATA__POSTGRES__{name}"), value.to_owned());
+        let error = load::<Config>(crate::INFO, None, [variable("MIGRATE_ONLY", "true")]).unwrap_err();
+        assert_eq!(error.problems.iter().map(|p| p.key.as_str()).collect::<Vec<_>>(), ["postgres.owner_url"]);
+        let variables =
+            [variable("MIGRATE_ONLY", "true"), variable("OWNER_URL", "postgres://owner@127.0.0.1/metadata")];
+        assert!(load::<Config>(crate::INFO, None, variables).unwrap().config.postgres.migrate_only);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use service_runtime::{Beat, Clock, Liveness, Readiness, SystemClock, sleep};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, Topics};
 use crate::edge::assignment::Assignment;
 use crate::edge::devices::{Devices, Follower, Opening};
 use crate::edge::line::Line;
@@ -56,7 +56,8 @@ impl App {
     /// refuses the schema.
     pub async fn build(config: Config, health: Health) -> anyhow::Result<Self> {
         metrics::describe();
-        let device_partitions = check_topics(&config).await.context("check the topics")?;
+        let admin = Admin::connect(&config.kafka).await.context("connect to kafka")?;
+        let device_partitions = check_topics(&admin, &config.topics).await.context("check the topics")?;
         let registry = Registry::new(&config.registry).context("configure the schema registry")?;
         let subject = format!("{}-value", config.topics.validated);
         let schema_id =
@@ -64,6 +65,7 @@ impl App {
         let producer = Producer::new(&config.kafka, &config.producer()).context("create the producer")?;
         let opening = Opening {
             kafka: &config.kafka,
+            admin,
             registry: &registry,
             topic: &config.topics.devices,
             partitions: device_partitions,
@@ -116,23 +118,22 @@ impl App {
 }
 
 /// Partitions of the device topic, after a check of all topics.
-async fn check_topics(config: &Config) -> anyhow::Result<usize> {
-    let admin = Admin::connect(&config.kafka).await.context("connect to kafka")?;
+async fn check_topics(admin: &Admin, topics: &Topics) -> anyhow::Result<usize> {
     let count = async |topic: &str| -> anyhow::Result<usize> {
         let partitions = admin.watermarks(topic).await.with_context(|| format!("look up {topic}"))?;
         ensure!(!partitions.is_empty(), "topic {topic} does not exist");
         Ok(partitions.len())
     };
-    let raw = count(&config.topics.raw).await?;
-    for topic in [&config.topics.validated, &config.topics.rejected] {
+    let raw = count(&topics.raw).await?;
+    for topic in [&topics.validated, &topics.rejected] {
         let partitions = count(topic).await?;
         ensure!(
             partitions == raw,
             "{topic} has {partitions} partitions and {} has {raw}: they must have the same number",
-            config.topics.raw
+            topics.raw
         );
     }
-    count(&config.topics.devices).await
+    count(&topics.devices).await
 }
 
 /// Waits until the table holds all devices that the topic held at the start.

@@ -124,3 +124,66 @@ pub(crate) fn device_defect() {
 pub(crate) fn refreshed(outcome: &'static str) {
     counter!(REFRESHES, "outcome" => outcome).increment(1);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::block::Learning;
+    use crate::core::history::Limits;
+    use crate::core::rules::RuleId;
+    use meter_model::RejectCode;
+    use service_runtime::MetricsHandle;
+    use std::collections::BTreeSet;
+
+    /// `name{label,…}` of what a line of the exposition is about; buckets and sums count as their histogram.
+    fn series(line: &str) -> Option<String> {
+        let (full, _value) = line.split_once(' ').filter(|_| line.starts_with("validate_"))?;
+        let (name, labels) = full.split_once('{').unwrap_or((full, ""));
+        let name = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        let labels = labels.split(',').filter_map(|label| label.split_once('=')).map(|(label, _)| label);
+        Some(format!("{name}{{{}}}", labels.filter(|label| *label != "le").collect::<Vec<_>>().join(",")))
+    }
+
+    #[test]
+    fn names_and_labels_are_those_that_dashboards_depend_on() {
+        let handle = MetricsHandle::install().unwrap();
+        describe();
+        let tally = Tally {
+            rejected: [(RejectCode::Overlap, 1)].into(),
+            suspect: [(RuleId::Gap, 1)].into(),
+            skipped: [(RuleId::Gap, 1)].into(),
+            ..Tally::default()
+        };
+        block_decided(&tally, Duration::ZERO);
+        history(0, &History::new(Limits::default()));
+        delay(0, Duration::ZERO);
+        resumed(0, 0);
+        rebuilt(Learning::default(), Duration::ZERO);
+        lost(1);
+        devices(1);
+        device_defect();
+        refreshed("done");
+        let found: BTreeSet<String> = handle.render().lines().filter_map(series).collect();
+        let expected = [
+            "validate_block_seconds{}",
+            "validate_decision_delay_seconds{partition}",
+            "validate_device_defects_total{}",
+            "validate_device_refreshes_total{outcome}",
+            "validate_devices{}",
+            "validate_history_devices{partition}",
+            "validate_history_size_bytes{partition}",
+            "validate_lost_offsets_total{}",
+            "validate_messages_decided_total{}",
+            "validate_readings_accepted_total{}",
+            "validate_readings_corrected_total{}",
+            "validate_readings_suspect_total{rule}",
+            "validate_rebuild_seconds{}",
+            "validate_rebuilt_decisions_total{}",
+            "validate_rejections_total{code}",
+            "validate_resume_offset{partition}",
+            "validate_rules_skipped_total{rule}",
+            "validate_unreadable_decisions_total{}",
+        ];
+        assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+    }
+}

@@ -41,7 +41,7 @@ with fresh as (
         reading_index,
         loaded_at
     from {{ ref('stg_readings') }}
-    {% if is_incremental() -%}
+    {% if adds_to_itself() -%}
     where loaded_at > {{ newest('loaded_at') }}
     {%- endif %}
 ),
@@ -77,7 +77,7 @@ select
     newest.reading_index,
     newest.loaded_at
 from newest
-{% if is_incremental() %}
+{% if adds_to_itself() %}
 {#- A correction may be loaded before the value it corrects when partitions move; the higher version stays. -#}
 left join {{ this }} as held
     on newest.tenant_id = held.tenant_id

@@ -17,7 +17,7 @@
 {#- Messages about an alert may repeat (the topic is at least once): equal revisions are the same message. -#}
 with fresh as (
     select * from {{ ref('stg_alerts') }}
-    {% if is_incremental() -%}
+    {% if adds_to_itself() -%}
     where loaded_at > {{ newest('loaded_at') }}
     {%- endif %}
 ),
@@ -52,14 +52,14 @@ select
     ranked.source_offset,
     ranked.loaded_at
 from ranked
-{% if is_incremental() -%}
+{% if adds_to_itself() -%}
 left join {{ this }} as held
     on ranked.tenant_id = held.tenant_id
     and ranked.alert_id = held.alert_id
 {% endif -%}
 where
     ranked.revision_rank = 1
-    {% if is_incremental() -%}
+    {% if adds_to_itself() -%}
     and (
         held.alert_id is null
         or ranked.revision > held.revision

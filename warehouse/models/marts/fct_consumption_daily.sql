@@ -19,7 +19,7 @@ with intervals as (
     select * from {{ ref('int_latest_version') }} where kind = 'INTERVAL'
 ),
 
-{% if is_incremental() -%}
+{% if adds_to_itself() -%}
 touched as (
     select distinct
         fresh.tenant_id,
@@ -62,7 +62,7 @@ days as (
         sum(case when intervals.verdict = 'SUSPECT' then 1 else 0 end) as suspect_intervals,
         max(intervals.loaded_at) as loaded_at
     from intervals
-    {% if is_incremental() -%}
+    {% if adds_to_itself() -%}
     {#- The bounds on start are implied by the day (no zone is 15 hours from UTC) and let the index be used. #}
     inner join touched
         on intervals.tenant_id = touched.tenant_id

@@ -24,7 +24,7 @@ with intervals as (
     where readings.kind = 'INTERVAL'
 ),
 
-{% if is_incremental() -%}
+{% if adds_to_itself() -%}
 touched as (
     select distinct
         fresh.tenant_id,
@@ -67,7 +67,7 @@ hours as (
         sum(case when intervals.verdict = 'SUSPECT' then 1 else 0 end) as suspect_intervals,
         max(intervals.loaded_at) as loaded_at
     from intervals
-    {% if is_incremental() -%}
+    {% if adds_to_itself() -%}
     {#- The equality serves a hash join over much, the bounds an index scan for little; the planner chooses. #}
     inner join touched
         on intervals.tenant_id = touched.tenant_id

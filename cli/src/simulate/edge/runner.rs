@@ -80,6 +80,7 @@ impl<'a> Runner<'a> {
                 self.device_day(device, day, &readings).await?;
             }
             self.extras(day).await?;
+            self.ways.end_day().await?;
             self.collect();
         }
         self.settle().await

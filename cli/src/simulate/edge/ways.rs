@@ -62,6 +62,15 @@ impl Ways {
         }
     }
 
+    /// Sends what waits for a fuller request: gateways deliver daily, and one that lags days behind the others would look
+    /// as if its meters were silent.
+    pub(crate) async fn end_day(&mut self) -> anyhow::Result<()> {
+        match &mut self.http {
+            Some(http) => http.flush().await,
+            None => Ok(()),
+        }
+    }
+
     /// Waits until everything sent is acknowledged.
     pub(crate) async fn settle(&mut self) -> anyhow::Result<()> {
         if let Some(http) = &mut self.http {

@@ -73,9 +73,10 @@ pub struct ConsumerConfig {
     /// A block is closed when its first record has waited so long. Larger: more latency, larger blocks.
     pub block_wait: Duration,
     /// Blocks that may wait for the service before reading stops. Bounds memory at `queue_blocks × block_bytes`, plus one
-    /// open block and `fetch_queue_bytes` per partition.
+    /// open block per partition, plus `fetch_queue_bytes`.
     pub queue_blocks: usize,
-    /// Bytes that librdkafka may fetch ahead of each partition. Larger: fewer, larger fetches; more memory.
+    /// Bytes that librdkafka may fetch ahead, over eight partitions: its limit is per partition and cannot be changed
+    /// later, so each gets an eighth, and a member with more partitions may hold more.
     pub fetch_queue_bytes: usize,
     /// Kafka takes the partitions away when the poll thread has been silent for so long. The poll thread never waits for
     /// the service except in a revocation, so this need not cover processing time.
@@ -102,7 +103,7 @@ impl Default for ConsumerConfig {
             block_records: 10_000,
             block_wait: Duration::from_millis(50),
             queue_blocks: 16,
-            fetch_queue_bytes: 4 << 20,
+            fetch_queue_bytes: 32 << 20,
             max_poll_interval: Duration::from_secs(300),
             session_timeout: Duration::from_secs(45),
             revoke_timeout: Duration::from_secs(20),
@@ -112,6 +113,9 @@ impl Default for ConsumerConfig {
         }
     }
 }
+
+/// Partitions that share [`ConsumerConfig::fetch_queue_bytes`].
+const FETCH_SHARES: usize = 8;
 
 /// What this crate prefers and the pass-through map may overrule.
 const PREFERENCES: [(&str, &str); 2] = [
@@ -155,7 +159,7 @@ impl ConsumerConfig {
             .set("enable.partition.eof", if self.partition_eof { "true" } else { "false" })
             .set("max.poll.interval.ms", self.max_poll_interval.as_millis().to_string())
             .set("session.timeout.ms", self.session_timeout.as_millis().to_string())
-            .set("queued.max.messages.kbytes", (self.fetch_queue_bytes / 1024).max(1).to_string())
+            .set("queued.max.messages.kbytes", (self.fetch_queue_bytes / FETCH_SHARES / 1024).max(1).to_string())
             .set("statistics.interval.ms", "0");
         for (key, value) in PREFERENCES {
             if client.get(key).is_none() {

@@ -151,6 +151,9 @@ impl Poller {
     }
 
     fn sleep(&self) -> Duration {
+        if !self.held.is_empty() && self.deliveries.capacity() > 0 {
+            return Duration::ZERO; // room was made before the receiver knew that somebody waits for it
+        }
         if !self.starts.is_empty() {
             return SHORT_SLEEP;
         }
@@ -189,23 +192,18 @@ impl Poller {
     fn read_turn(&mut self, index: usize) -> bool {
         let now = Instant::now();
         for _ in 0..TURN {
-            let complete = match self.flows[index].poll(self.limits, now) {
+            match self.flows[index].poll(self.limits, now) {
                 Polled::Nothing => return false,
-                Polled::Taken => continue,
-                Polled::Complete(delivery) => delivery,
+                Polled::Taken => {}
+                Polled::Complete(delivery) => self.deliver(delivery),
                 Polled::End => {
                     let flow = &mut self.flows[index];
                     let (last_block, end) = (flow.take_block(), flow.end());
                     last_block.into_iter().chain(end).for_each(|delivery| self.deliver(delivery));
-                    continue;
                 }
-                Polled::Failed(error) => {
-                    self.on_error(Some(index), error);
-                    return !self.failed;
-                }
-            };
-            self.deliver(complete);
-            if !self.held.is_empty() {
+                Polled::Failed(error) => self.on_error(Some(index), error),
+            }
+            if !self.held.is_empty() || self.failed {
                 return false;
             }
         }

@@ -94,6 +94,53 @@ async fn slow_reader_loses_nothing_and_polling_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn backpressure_costs_no_more_than_the_service_itself() {
+    let topic = Topic::new(2).await;
+    let producer = producer();
+    for partition in 0..2 {
+        fill(&producer, &topic.at(partition), 0, 1000).await;
+    }
+    let config = ConsumerConfig { queue_blocks: 1, ..small_blocks() };
+    let starts = vec![(topic.at(0), StartAt::Beginning), (topic.at(1), StartAt::Beginning)];
+    let (consumer, mut events) = Consumer::assign(&kafka(), config, starts).unwrap();
+    let (mut read, mut by_partition) = (0, [0, 0]);
+    let mut began = None;
+    while read < 2000 {
+        let block = block(&mut events).await;
+        began.get_or_insert_with(Instant::now);
+        read += block.len();
+        by_partition[block.partition() as usize] += block.len();
+        if read == 1000 {
+            assert!(by_partition.iter().all(|read| *read > 300), "both have their turns: {by_partition:?}");
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    let took = began.unwrap().elapsed();
+    assert!(took < Duration::from_secs(8), "200 blocks of 10 ms took {took:?}");
+    close(&consumer).await;
+    topic.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ends_of_several_topics_are_told_apart() {
+    let (first, second) = (Topic::new(1).await, Topic::new(1).await);
+    fill(&producer(), &second.at(0), 0, 3).await;
+    let config = ConsumerConfig { partition_eof: true, ..ConsumerConfig::default() };
+    let starts = vec![(first.at(0), StartAt::Beginning), (second.at(0), StartAt::Beginning)];
+    let (consumer, mut events) = Consumer::assign(&kafka(), config, starts).unwrap();
+    let mut ends = std::collections::BTreeMap::new();
+    while ends.len() < 2 {
+        if let Event::PartitionEof(at, end) = next(&mut events).await {
+            ends.insert(at, end);
+        }
+    }
+    assert_eq!(ends, [(first.at(0), NextOffset(0)), (second.at(0), NextOffset(3))].into());
+    close(&consumer).await;
+    first.drop().await;
+    second.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn paused_partition_is_silent_until_it_is_resumed() {
     let topic = Topic::new(2).await;
     let producer = producer();

@@ -17,8 +17,8 @@ const MIGRATION_LOCK: i64 = 0x6d65_7465_7277_6179;
 ///
 /// # Errors
 /// When the database can't be reached or a migration fails; it has then changed nothing.
-pub async fn run(config: &PostgresConfig, owner_url: &str) -> anyhow::Result<()> {
-    let mut postgres = client_config(config, owner_url, "metadata-migrations")?;
+pub async fn run(config: &PostgresConfig) -> anyhow::Result<()> {
+    let mut postgres = client_config(config, config.owner_url.expose(), "metadata-migrations")?;
     // A migration may take longer than a request ever should.
     postgres.options("");
     let (mut client, connection) = open(config, &postgres).await.context("connect as the owner")?;

@@ -1,5 +1,6 @@
 //! One by one: create, change, read, list.
 
+use std::process::Command;
 use std::time::Duration;
 
 use meterway_proto::metadata::v1;
@@ -178,6 +179,22 @@ async fn reflected_services(channel: Channel) -> Vec<String> {
     let answer = answers.unwrap().into_inner().message().await.unwrap().unwrap();
     let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else { panic!("{answer:?}") };
     list.service.into_iter().map(|service| service.name).collect()
+}
+
+#[tokio::test]
+async fn a_run_that_only_migrates_ends_and_the_service_then_needs_no_owner() {
+    let database = TestDatabase::create().await;
+    let without_owner = [("METER_METADATA__POSTGRES__OWNER_URL", "")];
+    let refused = Service::try_start(&database, &without_owner).await.err().unwrap();
+    assert!(format!("{refused:#}").contains("has the owner applied the migrations?"), "{refused:#}");
+    let migrated = Command::new(env!("CARGO_BIN_EXE_metadata"))
+        .env("METER_METADATA__POSTGRES__OWNER_URL", &database.owner_url)
+        .env("METER_METADATA__POSTGRES__MIGRATE_ONLY", "true")
+        .env("METER_METADATA__ADMIN__LISTEN", "127.0.0.1:0")
+        .output()
+        .unwrap();
+    assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+    Service::start(&database, &without_owner).await.stop().await;
 }
 
 #[tokio::test]

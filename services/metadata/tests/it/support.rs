@@ -110,6 +110,10 @@ pub(crate) fn postgres(database: &TestDatabase, pool_size: usize) -> PostgresCon
 
 impl Service {
     pub(crate) async fn start(database: &TestDatabase, extra: &[(&str, &str)]) -> Self {
+        Self::try_start(database, extra).await.unwrap()
+    }
+
+    pub(crate) async fn try_start(database: &TestDatabase, extra: &[(&str, &str)]) -> anyhow::Result<Self> {
         service_runtime::install_crypto_provider();
         let runtime = Runtime {
             shutdown: CancellationToken::new(),
@@ -119,10 +123,10 @@ impl Service {
             admin_address: "127.0.0.1:0".parse().unwrap(),
         };
         let (shutdown, readiness) = (runtime.shutdown.clone(), runtime.readiness.clone());
-        let app = App::build(config(database, extra), &runtime).await.unwrap();
+        let app = App::build(config(database, extra), &runtime).await?;
         let address = app.address();
         let task = tokio::spawn(app.run(shutdown.clone()));
-        Self { address, readiness, shutdown, task }
+        Ok(Self { address, readiness, shutdown, task })
     }
 
     pub(crate) async fn channel(&self) -> Channel {

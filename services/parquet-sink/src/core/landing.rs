@@ -12,8 +12,7 @@ use kafka_pipeline::{Header, RecordRef};
 use lake::{PartitionValue, day_of_micros, tables};
 use serde_json::{Value, json};
 
-use super::readings::timestamps;
-use super::rows::{FileRows, Gathered, Input, Parts, TableRows};
+use super::rows::{FileRows, Gathered, Input, Parts, TableRows, timestamps};
 use super::view::WrongShape;
 
 /// Bytes of a row besides topic, key, payload and headers.

@@ -3,12 +3,14 @@
 
 pub mod alerts;
 pub mod budget;
+mod decision_columns;
 pub mod file_policy;
 pub mod interner;
 pub mod judge;
 pub mod landing;
 pub mod ordering;
 pub mod progress;
+mod reading_part;
 pub mod readings;
 pub mod rejected;
 pub mod rows;

@@ -11,8 +11,7 @@ use arrow::datatypes::{Int32Type, Int64Type, SchemaRef, TimestampMicrosecondType
 use arrow::error::ArrowError;
 use lake::{PartitionValue, day_of_micros, tables};
 
-use super::readings::timestamps;
-use super::rows::{FileRows, Gathered, Input, Parts, TableRows};
+use super::rows::{FileRows, Gathered, Input, Parts, TableRows, timestamps};
 use super::view::{Columns, WrongShape};
 
 /// Fields of the contract that this table does not need.

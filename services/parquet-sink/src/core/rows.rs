@@ -1,8 +1,9 @@
 //! Rows of one table, gathered in memory by partition until they are written as files.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 use arrow::error::ArrowError;
 use kafka_pipeline::RecordBlock;
 use lake::PartitionValue;
@@ -12,6 +13,14 @@ use super::view::WrongShape;
 /// Rows per batch that goes to the Parquet writer: large enough to amortise its per-call work, small enough to stay in
 /// the cache.
 pub const BATCH_ROWS: usize = 32 * 1024;
+
+/// Time zone of all timestamps, as the lake writes it.
+const UTC: &str = "+00:00";
+
+/// A column of timestamps as the lake writes them.
+pub(super) fn timestamps(array: TimestampMicrosecondArray) -> ArrayRef {
+    Arc::new(array.with_timezone(UTC))
+}
 
 /// What a route consumed, on its way into rows.
 #[derive(Debug, Clone, Copy)]

@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use kafka_pipeline::{
-    AvroReader, CodecError, Consumer, ConsumerConfig, ConsumerError, Event, Events, KafkaConfig, OffsetReset,
-    RecordBlock, RecordRef, Registry, StartAt, TopicPartition,
+    Admin, AdminError, AvroReader, CodecError, Consumer, ConsumerConfig, ConsumerError, Event, Events, KafkaConfig,
+    OffsetReset, RecordBlock, RecordRef, Registry, StartAt, TopicPartition,
 };
 use meterway_schemas as schemas;
 use service_runtime::{Backoff, sleep};
@@ -22,8 +22,12 @@ pub struct Devices {
     table: RwLock<DeviceTable>,
     /// Next offset of the device topic to apply, by partition.
     positions: watch::Sender<BTreeMap<i32, i64>>,
-    consumer: Consumer,
-    partitions: Vec<TopicPartition>,
+    /// Keeps the client alive that the follower's events come from.
+    _consumer: Consumer,
+    /// Asks for the topic's end over a connection of its own: on the consumer's, the answer would wait behind a fetch
+    /// that waits for records.
+    admin: Admin,
+    topic: String,
     settings: config::Devices,
     /// When the last refresh began.
     refreshed: Mutex<Option<Instant>>,
@@ -43,6 +47,8 @@ pub struct Follower {
 pub struct Opening<'a> {
     /// Cluster.
     pub kafka: &'a KafkaConfig,
+    /// Questions to it.
+    pub admin: Admin,
     /// Schemas of the states.
     pub registry: &'a Registry,
     /// The compacted topic.
@@ -83,8 +89,9 @@ impl Devices {
         let devices = Arc::new(Self {
             table: RwLock::default(),
             positions: watch::Sender::default(),
-            consumer,
-            partitions,
+            _consumer: consumer,
+            admin: opening.admin,
+            topic: opening.topic.to_owned(),
             settings: opening.settings,
             refreshed: Mutex::default(),
         });
@@ -101,17 +108,14 @@ impl Devices {
     /// Waits until everything that the topic holds at the call has been applied.
     ///
     /// # Errors
-    /// [`ConsumerError::Query`] when the broker does not say how much that is.
+    /// [`AdminError`] when the broker does not say how much that is.
     ///
     /// # Cancel safety
     /// Safe.
-    pub async fn catch_up(&self) -> Result<(), ConsumerError> {
-        let mut ends = Vec::with_capacity(self.partitions.len());
-        for at in &self.partitions {
-            ends.push((at.partition, self.consumer.watermarks(at).await?.1));
-        }
+    pub async fn catch_up(&self) -> Result<(), AdminError> {
+        let ends = self.admin.watermarks(&self.topic).await?;
         let reached = |positions: &BTreeMap<i32, i64>| {
-            ends.iter().all(|(partition, end)| positions.get(partition).copied().unwrap_or(0) >= *end)
+            ends.iter().all(|(partition, _, end)| positions.get(partition).copied().unwrap_or(0) >= *end)
         };
         // The sender lives in `self`, so waiting can't fail.
         let mut positions = self.positions.subscribe();

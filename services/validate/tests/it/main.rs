@@ -8,5 +8,5 @@ mod fleet;
 mod happy_path;
 mod poison;
 mod restart;
-mod zombie;
 mod sim_tmp;
+mod zombie;

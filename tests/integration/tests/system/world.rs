@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio_postgres::{Client, NoTls};
 
 /// Devices, days and seed of the fleet. Small enough for every change, large enough for every fault.
-const FLEET: &[&str] = &["--seed", "7", "--devices", "240", "--days", "24"];
+const FLEET: &[&str] = &["--seed", "7", "--devices", "260", "--days", "24"];
 
 /// Every service over the test stack.
 pub(crate) struct World {

@@ -17,7 +17,7 @@ const LOCK: i64 = 0x6d65_7465_7277_6179;
 /// # Errors
 /// When the warehouse is away, a migration fails, or a role does not exist.
 pub async fn migrate(settings: &PostgresSettings, readers: &[String]) -> anyhow::Result<()> {
-    let mut client = connect(settings).await.context("connect to the warehouse")?;
+    let mut client = connect(settings).await?;
     // Held by the session: a loader that dies here releases it.
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await.context("wait for other loaders' migrations")?;
     client.batch_execute("CREATE SCHEMA IF NOT EXISTS raw").await.context("create schema raw")?;

@@ -7,6 +7,8 @@ use crate::core::thresholds::HOUR_US;
 use meterway_schemas::encode::Reading;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
+/// What the intervals of the day before must reach back at least to be a measure for one that comes alone.
+const MIN_DAY_US: i64 = 18 * HOUR_US;
 
 /// The intervals of a channel that came in one message: as much as tells the highest of the others from any of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,8 +61,14 @@ pub(super) fn spike(context: &Context<'_>, reading: &Reading<'_>, past: &Past<'_
     Outcome::pass_if(!outstanding, Outcome::Suspect)
 }
 
+/// Highest interval and number of intervals of the day before; none when they cover too little of it: against the hours
+/// of a night alone, every morning is a spike.
 fn day_before(start: i64, past: &Past<'_>) -> (i64, u32) {
-    past.within(start, 24 * HOUR_US).fold((0, 0), |(highest, count), known| (known.value.max(highest), count + 1))
+    let (mut highest, mut count, mut earliest) = (0, 0, start);
+    for known in past.within(start, 24 * HOUR_US) {
+        (highest, count, earliest) = (known.value.max(highest), count + 1, known.start);
+    }
+    if start - earliest < MIN_DAY_US { (0, 0) } else { (highest, count) }
 }
 
 /// Is not one of many identical values in a row. Zeros are no sign: nobody is at home.

@@ -258,6 +258,8 @@ fn spike_of_a_lone_reading_stands_out_of_the_day_before() {
     assert_eq!(given.ask(RuleId::Spike, interval(48, 3_600)), Outcome::Suspect);
     assert_eq!(given.ask(RuleId::Spike, interval(48, 2_400)), Outcome::Pass, "less than eight times");
     assert_eq!(given.ask(RuleId::Spike, interval(100, 3_600)), Outcome::Skip, "nothing in the day before");
+    let night = Given::usual().after(day_of(0).take(35));
+    assert_eq!(night.ask(RuleId::Spike, interval(35, 3_600)), Outcome::Skip, "a night is no day");
     let unlimited = Given::meter(|device| device.channels[0].capacity_per_hour = None);
     assert_eq!(unlimited.ask(RuleId::Spike, interval(48, 3_600)), Outcome::Skip);
 }
