@@ -3,11 +3,15 @@
 # or from DBT_HOST, DBT_PORT, DBT_USER, DBT_ENV_SECRET_PASSWORD and DBT_DBNAME when it is not set.
 #
 #   ./dbt.sh build          models, data tests and unit tests
-#   ./dbt.sh refresh        models and data tests only: what the loader runs after a load
+#   ./dbt.sh refresh        models and the tests that don't read whole facts: what the loader runs after a load
 #   ./dbt.sh docs generate --static
 set -eu
 project=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 programs=${METERWAY_VENV:-$project/../.local/venv}/bin
+if [ ! -x "$programs/dbt" ]; then
+    echo "dbt is not in $programs: run deploy/local/setup.sh, or name its environment in METERWAY_VENV." >&2
+    exit 2
+fi
 
 if [ -n "${WAREHOUSE_DBT_URL:-}" ]; then
     settings=$("$programs/python" -c '
@@ -28,7 +32,7 @@ fi
 
 if [ "${1:-}" = refresh ]; then
     shift
-    set -- --quiet build --exclude-resource-type unit_test "$@"
+    set -- --quiet build --exclude tag:full_scan --exclude-resource-type unit_test "$@"
 fi
 cd "$project"
 exec "$programs/dbt" "$@" --project-dir "$project" --profiles-dir "$project"

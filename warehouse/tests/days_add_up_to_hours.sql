@@ -1,3 +1,5 @@
+{{ config(tags=['full_scan']) }}
+
 -- Per device and channel, the days hold as many intervals and as much consumption as the hours.
 with hourly as (
     select

@@ -1,3 +1,5 @@
+{{ config(tags=['full_scan']) }}
+
 -- Every natural key of the newest local days that was loaded up to the model's newest row is in it once, with its
 -- highest version. Rows loaded since belong to the next run; older days were checked when they were new.
 with modelled as (

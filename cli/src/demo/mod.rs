@@ -104,12 +104,11 @@ async fn show(
     let (seed, devices, days) = (args.seed.to_string(), args.devices.to_string(), args.days.to_string());
     let truth = args.state.join("truth.ndjson").display().to_string();
     let series = args.series.display().to_string();
-    let same_fleet = ["--seed", &seed, "--devices", &devices, "--days", &days, "--series", &series];
+    let same_fleet = ["--seed", &seed, "--devices", &devices, "--days", &days, "--series", &series, "--faults", "all"];
     let fleet_step = [&["simulate", "fleet"], &same_fleet[..], &["--out", &fleet]].concat();
     steps.run("make up a fleet of two tenants", &fleet_step).await?;
     steps.run("register it", &["onboard", &fleet]).await?;
-    let run_step =
-        [&["simulate", "run"], &same_fleet[..], &["--faults", "all", "--via", "mixed", "--truth", &truth]].concat();
+    let run_step = [&["simulate", "run"], &same_fleet[..], &["--via", "mixed", "--truth", &truth]].concat();
     steps.run("deliver real meter series, with faults", &run_step).await?;
     supervisor.check()?;
     let report = steps.verify(CATCH_UP).await?;

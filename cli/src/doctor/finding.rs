@@ -111,14 +111,24 @@ impl Report {
         Self { ok: count(Verdict::Ok), warn: count(Verdict::Warn), fail: count(Verdict::Fail), findings }
     }
 
-    /// What to do, finding by finding; empty when there is nothing to do.
+    /// What to do; findings with the same advice stand together. Empty when there is nothing to do.
     pub(crate) fn advice(&self) -> String {
-        let mut text = String::new();
+        let mut groups: Vec<(&Finding, &Advice, Vec<&str>)> = Vec::new();
         for finding in &self.findings {
-            let Some(Advice { means, todo }) = &finding.advice else { continue };
-            let (verdict, part, check) = (finding.verdict.name(), finding.part, &finding.check);
+            let Some(advice) = &finding.advice else { continue };
+            let same = |(first, known, _): &&mut (&Finding, &Advice, Vec<&str>)| {
+                (first.part, first.verdict, *known) == (finding.part, finding.verdict, advice)
+            };
+            match groups.iter_mut().find(same) {
+                Some((_, _, checks)) => checks.push(&finding.check),
+                None => groups.push((finding, advice, vec![&finding.check])),
+            }
+        }
+        let mut text = String::new();
+        for (finding, Advice { means, todo }, checks) in groups {
+            let (verdict, part) = (finding.verdict.name(), finding.part);
             // Writing to a String can't fail.
-            let _ = writeln!(text, "\n{verdict}  {part}: {check}\n  means  {means}\n  do     {todo}");
+            let _ = writeln!(text, "\n{verdict}  {part}: {}\n  means  {means}\n  do     {todo}", checks.join(", "));
         }
         text
     }
@@ -138,6 +148,7 @@ mod tests {
         Report::new(vec![
             Finding::ok("kafka", "reachable", "1 broker"),
             Finding::warn("kafka", "topic x", "3 partitions,\n  the file says 4").advise("fine if meant", "compare"),
+            Finding::warn("kafka", "topic y", "2 partitions").advise("fine if meant", "compare"),
             Finding::fail("warehouse", "reachable", "refused").advise("nothing is loaded", "start it"),
         ])
     }
@@ -148,9 +159,10 @@ mod tests {
         insta::assert_snapshot!(format!("{}\n{}", rows.join("\n"), report().advice()), @r"
         ok | kafka | reachable | 1 broker
         warn | kafka | topic x | 3 partitions, the file says 4
+        warn | kafka | topic y | 2 partitions
         FAIL | warehouse | reachable | refused
 
-        warn  kafka: topic x
+        warn  kafka: topic x, topic y
           means  fine if meant
           do     compare
 
@@ -158,13 +170,13 @@ mod tests {
           means  nothing is loaded
           do     start it
         ");
-        assert_eq!(report().conclusion(), "3 checks: 1 ok, 1 to look at, 1 failed");
+        assert_eq!(report().conclusion(), "4 checks: 1 ok, 2 to look at, 1 failed");
     }
 
     #[test]
     fn json_says_what_to_do_only_where_there_is_something() {
         let json = serde_json::to_value(report()).unwrap();
-        assert_eq!((&json["fail"], &json["findings"][2]["do"]), (&1.into(), &"start it".into()));
+        assert_eq!((&json["fail"], &json["findings"][3]["do"]), (&1.into(), &"start it".into()));
         assert!(json["findings"][0].get("means").is_none());
     }
 }

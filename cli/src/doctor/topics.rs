@@ -21,22 +21,14 @@ pub(crate) fn judge(
     brokers: usize,
     exact: bool,
 ) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let (mut good, mut found) = (0, 0);
-    for topic in &declared.topics {
-        let of_topic = match actual.get(&topic.name) {
-            None => vec![missing(topic)],
-            Some(info) => {
-                found += 1;
-                judge_topic(topic, info, brokers, exact)
-            }
-        };
-        good += usize::from(of_topic.is_empty());
-        findings.extend(of_topic);
+    let wrong = |topic: &Topic| match actual.get(&topic.name) {
+        None => vec![missing(topic)],
+        Some(info) => judge_topic(topic, info, brokers, exact),
+    };
+    let mut findings: Vec<_> = declared.topics.iter().flat_map(wrong).chain(judge_alike(actual)).collect();
+    if findings.is_empty() {
+        findings.push(Finding::ok(KAFKA, "topics", format!("{} as declared", declared.topics.len())));
     }
-    findings.extend(judge_alike(actual));
-    let summary = format!("{found} of {} exist, {good} are as declared", declared.topics.len());
-    findings.insert(0, Finding::ok(KAFKA, "topics", summary));
     findings
 }
 
@@ -141,11 +133,7 @@ fn judge_alike(actual: &BTreeMap<String, TopicInfo>) -> Option<Finding> {
 pub(crate) fn judge_cluster(cluster: &Cluster) -> Vec<Finding> {
     let brokers: Vec<_> = cluster.brokers.iter().map(|broker| format!("{} at {}", broker.id, broker.address)).collect();
     let id = cluster.id.as_deref().unwrap_or("unknown");
-    let mut findings = vec![Finding::ok(
-        KAFKA,
-        "reachable",
-        format!("cluster {id}, {} brokers: {}", brokers.len(), brokers.join(", ")),
-    )];
+    let mut findings = vec![Finding::ok(KAFKA, "reachable", format!("cluster {id}, brokers: {}", brokers.join(", ")))];
     if !cluster.leaderless.is_empty() {
         findings.push(
             Finding::fail(KAFKA, "leaders", named(&cluster.leaderless)).advise(

@@ -39,7 +39,7 @@ fn set(topic: &'static str, key: &'static str, value: &'static str) -> BTreeMap<
 #[test]
 fn topics_as_declared_are_one_good_finding() {
     let findings = judge(&declared(), &actual(|_, _| {}), 1, true);
-    assert_eq!(findings, [Finding::ok("kafka", "topics", "8 of 8 exist, 8 are as declared")]);
+    assert_eq!(findings, [Finding::ok("kafka", "topics", "8 as declared")]);
 }
 
 #[test]
@@ -47,7 +47,6 @@ fn a_missing_topic_fails() {
     let mut actual = actual(|_, _| {});
     actual.remove("meter.devices.v1");
     assert_eq!(wrong(&actual, 1, false), [(Verdict::Fail, "topic meter.devices.v1".to_owned())]);
-    assert_eq!(judge(&declared(), &actual, 1, false)[0].found, "7 of 8 exist, 7 are as declared");
 }
 
 #[test]
@@ -116,7 +115,7 @@ fn brokers_tell_what_is_wrong_with_them() {
     };
     let findings: Vec<_> = judge_cluster(&cluster).iter().map(|finding| finding.cells().join(" | ")).collect();
     insta::assert_snapshot!(findings.join("\n"), @r"
-    ok | kafka | reachable | cluster c, 2 brokers: 1 at b1:9092, 2 at b2:9092
+    ok | kafka | reachable | cluster c, brokers: 1 at b1:9092, 2 at b2:9092
     FAIL | kafka | leaders | raw[3]
     warn | kafka | copies in sync | raw[0], raw[1], raw[2], raw[3], raw[4] and 2 more
     ");

@@ -100,7 +100,10 @@ fn service(name: &'static str, stack: &StackEnv, ports: Ports, root: &Path) -> R
             environment.push(own("DYNAMODB__ENDPOINT", stack.get("DYNAMODB_ENDPOINT")?.to_owned()));
             environment.push(own("DYNAMODB__CREATE_TABLES", "true".to_owned()));
         }
-        "parquet-sink" => environment.push(own("SINK__COMMIT_AGE", COMMIT_AGE.to_owned())),
+        "parquet-sink" => {
+            environment.push(own("SINK__COMMIT_AGE", COMMIT_AGE.to_owned()));
+            environment.push(own("SINK__IDLE_COMMIT_AGE", "20s".to_owned()));
+        }
         "redshift-loader" => {
             environment.push(own("WAREHOUSE__URL", stack.get("WAREHOUSE_LOADER_URL")?.to_owned()));
             environment.extend(dbt(stack, root, own)?);

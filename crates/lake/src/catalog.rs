@@ -88,7 +88,12 @@ async fn rest(config: &CatalogConfig, mut properties: HashMap<String, String>) -
 
 #[cfg(feature = "glue")]
 async fn glue(config: &CatalogConfig, mut properties: HashMap<String, String>) -> Result<Arc<dyn Catalog>, LakeError> {
-    use iceberg_catalog_glue::{GLUE_CATALOG_PROP_URI, GLUE_CATALOG_PROP_WAREHOUSE, GlueCatalogBuilder};
+    use iceberg_catalog_glue::{
+        AWS_REGION_NAME, GLUE_CATALOG_PROP_URI, GLUE_CATALOG_PROP_WAREHOUSE, GlueCatalogBuilder,
+    };
+    if let Some(region) = properties.get(S3_REGION).cloned() {
+        properties.insert(AWS_REGION_NAME.to_owned(), region);
+    }
     if !config.uri.expose().is_empty() {
         properties.insert(GLUE_CATALOG_PROP_URI.to_owned(), config.uri.expose().to_owned());
     }

@@ -32,7 +32,8 @@ impl fmt::Debug for Secret {
 
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("***")
+        // An empty secret is worth seeing: it is the usual reason why a login is refused.
+        serializer.serialize_str(if self.expose().is_empty() { "" } else { "***" })
     }
 }
 

@@ -17,8 +17,9 @@ use crate::edge::{
 };
 use crate::metrics;
 
-/// The loop beats with every turn and with every attempt at a store, so a longer silence is a hang.
-const MAX_SILENCE: Duration = Duration::from_secs(120);
+/// The loop beats with every turn and with every attempt at a store. The longest wait between two beats is for the
+/// producer's acknowledgements, which end with a failure after two minutes; a longer silence is a hang.
+const MAX_SILENCE: Duration = Duration::from_secs(180);
 
 /// The service, ready to run.
 pub struct App {
@@ -67,7 +68,7 @@ impl App {
             inputs,
             devices,
             register,
-            decision_reader: DecisionReader::new(registry.clone(), runtime.shutdown.clone())?,
+            decision_reader: DecisionReader::new(registry.clone(), waits.clone())?,
             event_reader: EventReader::new(registry, waits)?,
             stores: Stores { publisher, alerts, status, notifier },
             thresholds: Arc::new(config.rules),

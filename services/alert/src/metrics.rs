@@ -5,7 +5,8 @@ use std::time::Duration;
 use meterway_schemas::{Alert, AlertKind};
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::core::partition::{DecisionOutcome, EventOutcome};
+use crate::core::admission::EventOutcome;
+use crate::core::partition::DecisionOutcome;
 use crate::core::rules::RULES;
 
 const RECORDS_READ: &str = "alert_records_read_total";

@@ -58,6 +58,7 @@ async fn measure(readings: i64, per_message: i64) -> anyhow::Result<()> {
     let kafka = config.kafka.clone();
 
     std::fs::write("/proc/self/clear_refs", "5").context("forget the peak memory so far")?;
+    let before_mib = peak_mib()?;
     let (cpu_before, started) = (cpu_seconds()?, Instant::now());
     let runtime = runtime()?;
     let app = App::build(config, &runtime).await?;
@@ -72,8 +73,8 @@ async fn measure(readings: i64, per_message: i64) -> anyhow::Result<()> {
     let (rows, stored) = files.iter().fold((0, 0), |(rows, bytes), file| (rows + file.rows, bytes + file.bytes));
     ensure!(rows as i64 == readings / per_message * per_message, "{rows} rows in the table, {readings} readings sent");
     println!(
-        "{per_message:>3} per message: {:>9.0} readings per CPU second, {:>9.0} per second, peak {} MiB, {:.1} bytes per \
-         reading in {} files ({:.1} in the topic), {rows} rows",
+        "{per_message:>3} per message: {:>9.0} readings per CPU second, {:>9.0} per second, peak {} MiB ({before_mib} \
+         before), {:.1} bytes per reading in {} files ({:.1} in the topic), {rows} rows",
         rows as f64 / cpu,
         rows as f64 / wall,
         peak_mib()?,

@@ -15,6 +15,8 @@ use crate::core::thresholds::Thresholds;
 const RECORD_OVERHEAD: u64 = 64 << 10;
 /// What a message of the validated and rejected topics may have at most.
 const MAX_RECORD: u64 = 8 << 20;
+/// Longest drain. The revocation waits twice as long at most, which must stay below half of Kafka's poll interval.
+const MAX_DRAIN: Duration = Duration::from_secs(60);
 /// A history below this forgets a device between two of its deliveries.
 const MIN_HISTORY: u64 = 1 << 20;
 
@@ -134,11 +136,11 @@ pub struct Rules {
     /// How far an interval may start from its grid.
     #[serde(with = "humantime_serde")]
     pub clock_tolerance: Duration,
-    /// Times the highest other interval of the block.
+    /// Times the highest other interval of the day.
     pub spike_ratio: u32,
     /// Share of the capacity in percent.
     pub spike_floor_percent: u32,
-    /// Other intervals that make a block.
+    /// Other intervals that make a day.
     pub spike_min_others: u32,
     /// Identical intervals in a row.
     pub stuck_run: u32,
@@ -162,7 +164,7 @@ impl Rules {
         problems.require(
             self.spike_ratio >= 2,
             "rules.spike_ratio",
-            "must be at least 2, or the highest value of any block is a spike",
+            "must be at least 2, or the highest value of any day is a spike",
         );
         problems.require(
             self.spike_floor_percent <= 100,
@@ -235,6 +237,11 @@ impl ServiceConfig for Config {
         problems.require(self.consumer.queued_blocks > 0, "consumer.queued_blocks", "must be above zero");
         let drain = self.consumer.drain_timeout;
         problems.require(!drain.is_zero(), "consumer.drain_timeout", "must be above zero");
+        problems.require(
+            drain <= MAX_DRAIN,
+            "consumer.drain_timeout",
+            "must be at most 1 min: the whole group waits for it",
+        );
         problems.require(
             drain * 2 <= self.shutdown_grace,
             "shutdown_grace",

@@ -10,5 +10,5 @@
 pub mod app;
 pub mod config;
 pub mod core;
-pub mod edge;
+mod edge;
 pub mod metrics;

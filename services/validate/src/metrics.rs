@@ -95,6 +95,12 @@ pub(crate) fn history(partition: i32, history: &History) {
     gauge!(HISTORY_DEVICES, "partition" => partition.to_string()).set(history.devices() as f64);
 }
 
+/// The partition has left: what it remembered is gone.
+pub(crate) fn history_released(partition: i32) {
+    gauge!(HISTORY_BYTES, "partition" => partition.to_string()).set(0.0);
+    gauge!(HISTORY_DEVICES, "partition" => partition.to_string()).set(0.0);
+}
+
 pub(crate) fn delay(partition: i32, delay: Duration) {
     gauge!(DELAY, "partition" => partition.to_string()).set(delay.as_secs_f64());
 }

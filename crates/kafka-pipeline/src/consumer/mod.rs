@@ -96,15 +96,7 @@ impl Consumer {
     ) -> Result<(Self, Events), ConsumerError> {
         let topics: std::collections::BTreeSet<_> = partitions.iter().map(|(at, _)| &at.topic).collect();
         config.check(topics.len())?;
-        Self::launch(kafka, config, |poller| {
-            let mut list = TopicPartitionList::new();
-            for (at, start) in partitions {
-                poller.add_started(&at, start)?;
-                let added = list.add_partition_offset(&at.topic, at.partition, start.to_kafka());
-                added.map_err(CreateError::from)?;
-            }
-            Ok(poller.client().assign(&list).map_err(CreateError::from)?)
-        })
+        Self::launch(kafka, config, |poller| poller.assign(partitions))
     }
 
     fn launch(

@@ -22,6 +22,7 @@ use super::config::{ConsumerConfig, StartAt};
 use super::context::{Change, Context, commit};
 use super::flow::{BlockLimits, Flow, Polled};
 use super::shared::{Command, Content, Delivery, Notice, Shared, Slot};
+use crate::config::CreateError;
 use crate::metrics::{self, PausedSeconds};
 use crate::record::TopicPartition;
 
@@ -104,13 +105,18 @@ impl Poller {
         Ok(self.flows.last_mut().expect("just added"))
     }
 
-    /// Takes a partition on that is read at once.
-    pub(crate) fn add_started(&mut self, at: &TopicPartition, start: StartAt) -> Result<(), ConsumerError> {
-        let slot = Slot::new();
-        self.shared.slots().insert(at.clone(), Arc::clone(&slot));
-        let lowest = if let StartAt::Offset(next) = start { next.0 } else { 0 };
-        self.add(at.clone(), Arc::clone(&slot))?.begin(slot.renew(), lowest);
-        Ok(())
+    /// Reads partitions at once, without a group.
+    pub(crate) fn assign(&mut self, partitions: Vec<(TopicPartition, StartAt)>) -> Result<(), ConsumerError> {
+        let mut list = TopicPartitionList::new();
+        for (at, start) in partitions {
+            let added = list.add_partition_offset(&at.topic, at.partition, start.to_kafka());
+            added.map_err(CreateError::from)?;
+            let slot = Slot::new();
+            self.shared.slots().insert(at.clone(), Arc::clone(&slot));
+            let lowest = if let StartAt::Offset(next) = start { next.0 } else { 0 };
+            self.add(at, Arc::clone(&slot))?.begin(slot.renew(), lowest);
+        }
+        Ok(self.consumer.assign(&list).map_err(CreateError::from)?)
     }
 
     pub(crate) fn client(&self) -> &BaseConsumer<Context> {
@@ -278,6 +284,11 @@ impl Poller {
             Command::Pause(at, paused) => {
                 if let Some(flow) = self.flows.iter_mut().find(|flow| flow.at == at) {
                     flow.paused = paused;
+                }
+            }
+            Command::Assign(at, start) => {
+                if let Err(error) = self.assign(vec![(at, start)]) {
+                    self.fail(error);
                 }
             }
             Command::Fail(error) => self.fail(error),

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use rdkafka::Offset;
 
 use super::ConsumerError;
+use super::config::StartAt;
 use super::events::Event;
 use crate::record::{NextOffset, RecordBlock, TopicPartition};
 
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     },
     /// Leave a partition alone, or read it again.
     Pause(TopicPartition, bool),
+    /// Read this partition and no other, without a group.
+    Assign(TopicPartition, StartAt),
     Fail(ConsumerError),
 }
 

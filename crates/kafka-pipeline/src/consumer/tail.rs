@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::shared::Command;
 use super::{Consumer, ConsumerConfig, ConsumerError, Event, Events, OffsetReset, StartAt};
 use crate::config::KafkaConfig;
 use crate::record::{NextOffset, RecordBlock, TopicPartition};
@@ -28,8 +29,10 @@ pub async fn read_tail(kafka: &KafkaConfig, at: &TopicPartition, from: StartAt) 
         block_wait: Duration::from_millis(5),
         ..ConsumerConfig::default()
     };
-    let (consumer, events) = Consumer::assign(kafka, config, vec![(at.clone(), from)])?;
+    // The end must be known before the reading begins: the end that the reading meets first may lie before it.
+    let (consumer, events) = Consumer::launch(kafka, config, |_| Ok(()))?;
     let (low, high) = consumer.watermarks(at).await?;
+    consumer.command(Command::Assign(at.clone(), from))?;
     let empty = low >= high || matches!(from, StartAt::Offset(next) if next.0 >= high) || from == StartAt::End;
     Ok(TailBlocks { consumer, events, end: NextOffset(high), finished: empty })
 }

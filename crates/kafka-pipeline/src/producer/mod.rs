@@ -140,7 +140,8 @@ impl Producer {
         SendGroup { producer: self.clone(), tally: Arc::default() }
     }
 
-    /// Sends records and waits until all of them are stored.
+    /// Sends records and waits until all of them are stored. In a spawned task, pass a `Vec`: the compiler does not see
+    /// that a mapped iterator may cross threads.
     ///
     /// # Errors
     /// [`SendError::Invalid`] or [`SendError::Failed`]; records before the one in error may be stored.

@@ -202,3 +202,25 @@ async fn tail_ends_at_the_end_as_it_was() {
     }
     topic.drop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tail_reaches_its_end_while_others_write() {
+    let topic = Topic::new(1).await;
+    let (producer, at) = (producer(), topic.at(0));
+    let writing = tokio::spawn(async move {
+        for step in 0..150 {
+            fill(&producer, &at, step * 10, 10).await;
+        }
+    });
+    let mut checked = 0;
+    while !writing.is_finished() || checked == 0 {
+        let tail = read_tail(&kafka(), &topic.at(0), StartAt::Beginning).await.unwrap();
+        let end = tail.end().get();
+        let read: Vec<_> = tail.collect().await.unwrap().iter().flat_map(numbers).collect();
+        assert!(read.len() as i64 >= end, "{} of {end}", read.len());
+        assert_eq!(read, (0..read.len()).collect::<Vec<_>>());
+        checked += 1;
+    }
+    writing.await.unwrap();
+    topic.drop().await;
+}

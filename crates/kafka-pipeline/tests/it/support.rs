@@ -51,12 +51,15 @@ pub(crate) fn producer() -> Producer {
 /// Fills a partition with `count` records whose payload is their number, from `first` on.
 pub(crate) async fn fill(producer: &Producer, at: &TopicPartition, first: usize, count: usize) {
     let payloads: Vec<_> = (first..first + count).map(|number| number.to_string()).collect();
-    let records = payloads.iter().map(|payload| ProducerRecord {
-        topic: &at.topic,
-        partition: Some(at.partition),
-        payload: Some(payload.as_bytes()),
-        ..ProducerRecord::default()
-    });
+    let mut records = Vec::with_capacity(count);
+    for payload in &payloads {
+        records.push(ProducerRecord {
+            topic: &at.topic,
+            partition: Some(at.partition),
+            payload: Some(payload.as_bytes()),
+            ..ProducerRecord::default()
+        });
+    }
     producer.send_all(records).await.unwrap();
 }
 

@@ -1,6 +1,7 @@
 //! The decisions of the service: what is known of a device, and which alerts follow. Nothing in here performs IO or reads
 //! a clock; time is the event time of readings and events, so the same input always makes the same alerts.
 
+pub mod admission;
 pub mod alert_id;
 pub mod bits;
 pub mod device;

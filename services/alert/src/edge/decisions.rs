@@ -7,8 +7,8 @@ use meter_model::{Commodity, Kind};
 use meterway_schemas::columns::{EnumColumn, ValidatedBatchColumns, WrongShape, range};
 use meterway_schemas::{Source, VALIDATED_BATCH};
 use service_runtime::sleep_or_shutdown;
-use tokio_util::sync::CancellationToken;
 
+use super::retry::Patience;
 use crate::core::input::{Decision, Reading};
 use crate::metrics;
 
@@ -19,12 +19,12 @@ const REGISTRY_PAUSE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct DecisionReader {
     decoder: BatchDecoder,
-    shutdown: CancellationToken,
+    patience: Patience,
 }
 
 impl DecisionReader {
-    pub(crate) fn new(registry: Registry, shutdown: CancellationToken) -> Result<Self, DecodeError> {
-        Ok(Self { decoder: BatchDecoder::new(registry, VALIDATED_BATCH.avsc)?, shutdown })
+    pub(crate) fn new(registry: Registry, patience: Patience) -> Result<Self, DecodeError> {
+        Ok(Self { decoder: BatchDecoder::new(registry, VALIDATED_BATCH.avsc)?, patience })
     }
 
     /// Decodes a block. Waits while the registry is away; records that can't be decoded are counted and logged.
@@ -37,7 +37,8 @@ impl DecisionReader {
                 Ok(decoded) => break decoded,
                 Err(DecodeError::Registry(error)) if error.is_transient() => {
                     tracing::warn!(error = %error, "wait for the schema registry");
-                    if !sleep_or_shutdown(REGISTRY_PAUSE, &self.shutdown).await {
+                    self.patience.beat.beat();
+                    if !sleep_or_shutdown(REGISTRY_PAUSE, &self.patience.shutdown).await {
                         return Err(error.into());
                     }
                 }

@@ -4,7 +4,7 @@ use kafka_pipeline::{AvroReader, CodecError, RecordBlock, Registry};
 use meterway_schemas::{DEVICE_EVENT, DeviceEvent};
 
 use super::retry::Patience;
-use crate::core::partition::Arrival;
+use crate::core::admission::Arrival;
 use crate::metrics;
 
 /// Reads device events.

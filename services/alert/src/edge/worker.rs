@@ -132,7 +132,7 @@ impl Worker {
                     self.on_decisions(event.context("the decisions consumer was closed")?).await?
                 }
                 Turn::Events(event) => self.on_events(event.context("the events consumer was closed")?).await?,
-                Turn::Tick => {}
+                Turn::Tick => self.on_tick(),
             }
             metrics::oldest_unflushed(self.unflushed.age());
         }
@@ -150,6 +150,13 @@ impl Worker {
             () = service_runtime::sleep(due_in) => Turn::Tick,
         };
         Ok(turn)
+    }
+
+    /// A commit that the group refused in a rebalance is not repeated by itself; without input, nobody else would.
+    fn on_tick(&self) {
+        if self.unflushed.since.is_none() {
+            self.commit();
+        }
     }
 
     async fn on_devices(&mut self, block: &RecordBlock) -> anyhow::Result<()> {

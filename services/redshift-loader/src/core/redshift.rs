@@ -37,6 +37,11 @@ pub fn manifest(files: &[LakeFile]) -> String {
     serde_json::to_string_pretty(&manifest).expect("strings, numbers and booleans have a JSON form")
 }
 
+/// The table that receives the rows. Quoted: `raw` is a reserved word of Redshift.
+fn target(table: &LoadTable) -> String {
+    format!("\"raw\".{}", table.name())
+}
+
 /// A text as an SQL literal.
 fn literal(text: &str) -> String {
     // Redshift reads a backslash in a plain literal as an escape.
@@ -57,7 +62,7 @@ fn instant(micros: i64) -> String {
 
 /// Tables of schema `raw`, for a cluster that has none yet.
 pub fn create_tables() -> Vec<String> {
-    let mut statements = vec!["CREATE SCHEMA IF NOT EXISTS raw".to_owned()];
+    let mut statements = vec!["CREATE SCHEMA IF NOT EXISTS \"raw\"".to_owned()];
     statements.extend(LoadTable::all().iter().map(create_table));
     statements.extend(SERVICE_TABLES.iter().map(|statement| (*statement).to_owned()));
     statements
@@ -72,24 +77,24 @@ fn create_table(table: &LoadTable) -> String {
     format!(
         "CREATE TABLE IF NOT EXISTS {} (\n{}    lake_snapshot_id bigint NOT NULL,\n    loaded_at timestamptz NOT NULL\n)\n\
          DISTKEY (device_id) COMPOUND SORTKEY (tenant_id, \"{time}\")",
-        table.target(),
+        target(table),
         lines.collect::<String>()
     )
 }
 
 const SERVICE_TABLES: [&str; 4] = [
-    "CREATE TABLE IF NOT EXISTS raw.load_ledger (\n    lake_table varchar(256) NOT NULL,\n    snapshot_id bigint NOT NULL,\n    \
+    "CREATE TABLE IF NOT EXISTS \"raw\".load_ledger (\n    lake_table varchar(256) NOT NULL,\n    snapshot_id bigint NOT NULL,\n    \
      parent_snapshot_id bigint,\n    load_number bigint NOT NULL,\n    rows bigint NOT NULL,\n    files integer NOT NULL,\n    \
      quarantined_files integer NOT NULL,\n    committed_at timestamptz NOT NULL,\n    started_at timestamptz NOT NULL,\n    \
      loaded_at timestamptz NOT NULL,\n    announced_at timestamptz\n)",
-    "CREATE TABLE IF NOT EXISTS raw.load_quarantine (\n    lake_table varchar(256) NOT NULL,\n    snapshot_id bigint NOT NULL,\n    \
+    "CREATE TABLE IF NOT EXISTS \"raw\".load_quarantine (\n    lake_table varchar(256) NOT NULL,\n    snapshot_id bigint NOT NULL,\n    \
      path varchar(4096) NOT NULL,\n    rows bigint NOT NULL,\n    bytes bigint NOT NULL,\n    reason varchar(65535) NOT NULL,\n    \
      quarantined_at timestamptz NOT NULL,\n    retry_requested_at timestamptz,\n    resolved_at timestamptz\n)",
-    "CREATE TABLE IF NOT EXISTS raw.devices (\n    device_id varchar(256) NOT NULL,\n    tenant_id varchar(256) NOT NULL,\n    \
+    "CREATE TABLE IF NOT EXISTS \"raw\".devices (\n    device_id varchar(256) NOT NULL,\n    tenant_id varchar(256) NOT NULL,\n    \
      customer_id varchar(256),\n    site_id varchar(256) NOT NULL,\n    gateway_id varchar(256),\n    status varchar(32) NOT NULL,\n    \
      commodity varchar(32) NOT NULL,\n    customer_class varchar(32) NOT NULL,\n    zone varchar(64) NOT NULL,\n    \
      version bigint NOT NULL,\n    updated_at timestamptz NOT NULL,\n    loaded_at timestamptz NOT NULL\n) DISTSTYLE ALL",
-    "CREATE TABLE IF NOT EXISTS raw.device_channels (\n    device_id varchar(256) NOT NULL,\n    channel varchar(256) NOT NULL,\n    \
+    "CREATE TABLE IF NOT EXISTS \"raw\".device_channels (\n    device_id varchar(256) NOT NULL,\n    channel varchar(256) NOT NULL,\n    \
      kind varchar(32) NOT NULL,\n    unit varchar(32) NOT NULL,\n    interval_s integer,\n    multiplier numeric(18, 6) NOT NULL,\n    \
      register_digits integer,\n    capacity_per_hour numeric(18, 6),\n    allow_negative boolean NOT NULL\n) DISTSTYLE ALL",
 ];
@@ -115,16 +120,16 @@ pub struct LoadScript {
 pub fn load_script(table: &LoadTable, job: &LoadJob, manifest_url: &str, role: &str, refused: usize) -> LoadScript {
     let (staging, columns) = (table.staging(), table.column_list());
     LoadScript {
-        lock: "LOCK raw.load_ledger",
+        lock: "LOCK \"raw\".load_ledger",
         claim: claim(job, refused),
         stage: [create_staging(table), format!("DELETE FROM {staging}")],
         copy: copy(&staging, manifest_url, role),
         count: format!("SELECT count(*) FROM {staging}"),
         insert: format!(
             "INSERT INTO {} ({columns}, lake_snapshot_id, loaded_at)\nSELECT {}, {}, ledger.loaded_at\n\
-             FROM {staging} AS staged\nCROSS JOIN raw.load_ledger AS ledger\n\
+             FROM {staging} AS staged\nCROSS JOIN \"raw\".load_ledger AS ledger\n\
              WHERE ledger.lake_table = {} AND ledger.snapshot_id = {}",
-            table.target(),
+            target(table),
             staged_columns(table),
             job.snapshot_id,
             literal(&job.lake_table),
@@ -163,11 +168,11 @@ pub fn copy(staging: &str, manifest_url: &str, role: &str) -> String {
 fn claim(job: &LoadJob, refused: usize) -> String {
     let table = literal(&job.lake_table);
     format!(
-        "INSERT INTO raw.load_ledger (lake_table, snapshot_id, parent_snapshot_id, load_number, rows, files,\n\
+        "INSERT INTO \"raw\".load_ledger (lake_table, snapshot_id, parent_snapshot_id, load_number, rows, files,\n\
          \x20   quarantined_files, committed_at, started_at, loaded_at)\n\
          SELECT {table}, {snapshot}, {parent}, coalesce(max(load_number), 0) + 1, {rows}, {files}, {refused},\n\
          \x20   {committed}, sysdate, greatest(sysdate, dateadd(microsecond, 1, max(loaded_at)))\n\
-         FROM raw.load_ledger\nWHERE lake_table = {table}\n\
+         FROM \"raw\".load_ledger\nWHERE lake_table = {table}\n\
          HAVING count(CASE WHEN snapshot_id = {snapshot} THEN 1 END) = 0",
         snapshot = job.snapshot_id,
         parent = number(job.parent),
@@ -180,7 +185,7 @@ fn claim(job: &LoadJob, refused: usize) -> String {
 /// The row of a file that was set aside.
 pub fn quarantine(job: &LoadJob, file: &LakeFile, reason: &str) -> String {
     format!(
-        "INSERT INTO raw.load_quarantine (lake_table, snapshot_id, path, rows, bytes, reason, quarantined_at)\n\
+        "INSERT INTO \"raw\".load_quarantine (lake_table, snapshot_id, path, rows, bytes, reason, quarantined_at)\n\
          VALUES ({}, {}, {}, {}, {}, {}, sysdate)",
         literal(&job.lake_table),
         job.snapshot_id,
@@ -194,7 +199,7 @@ pub fn quarantine(job: &LoadJob, file: &LakeFile, reason: &str) -> String {
 /// Files in quarantine that somebody asked to try again.
 pub fn retry_requests(lake_table: &str) -> String {
     format!(
-        "SELECT snapshot_id, path, rows, bytes FROM raw.load_quarantine\nWHERE lake_table = {} AND resolved_at IS NULL AND \
+        "SELECT snapshot_id, path, rows, bytes FROM \"raw\".load_quarantine\nWHERE lake_table = {} AND resolved_at IS NULL AND \
          retry_requested_at IS NOT NULL ORDER BY snapshot_id, path",
         literal(lake_table)
     )
@@ -211,10 +216,10 @@ pub fn resolve(lake_table: &str, snapshot_id: i64, file: &LakeFile) -> [String; 
     let row = quarantined_file(lake_table, snapshot_id, &file.path);
     [
         format!(
-            "UPDATE raw.load_quarantine SET retry_requested_at = NULL, resolved_at = sysdate WHERE {row} AND resolved_at IS NULL"
+            "UPDATE \"raw\".load_quarantine SET retry_requested_at = NULL, resolved_at = sysdate WHERE {row} AND resolved_at IS NULL"
         ),
         format!(
-            "UPDATE raw.load_ledger SET rows = rows + {}, files = files + 1, quarantined_files = quarantined_files - 1\n\
+            "UPDATE \"raw\".load_ledger SET rows = rows + {}, files = files + 1, quarantined_files = quarantined_files - 1\n\
              WHERE lake_table = {} AND snapshot_id = {snapshot_id}",
             file.rows,
             literal(lake_table)
@@ -225,7 +230,7 @@ pub fn resolve(lake_table: &str, snapshot_id: i64, file: &LakeFile) -> [String; 
 /// Notes that a file was refused again.
 pub fn refused_again(lake_table: &str, snapshot_id: i64, path: &str, reason: &str) -> String {
     format!(
-        "UPDATE raw.load_quarantine SET retry_requested_at = NULL, reason = {} WHERE {}",
+        "UPDATE \"raw\".load_quarantine SET retry_requested_at = NULL, reason = {} WHERE {}",
         literal(reason),
         quarantined_file(lake_table, snapshot_id, path)
     )
@@ -234,20 +239,23 @@ pub fn refused_again(lake_table: &str, snapshot_id: i64, path: &str, reason: &st
 /// Newest loaded snapshot of a table.
 pub fn newest(lake_table: &str) -> String {
     format!(
-        "SELECT snapshot_id FROM raw.load_ledger WHERE lake_table = {} ORDER BY load_number DESC LIMIT 1",
+        "SELECT snapshot_id FROM \"raw\".load_ledger WHERE lake_table = {} ORDER BY load_number DESC LIMIT 1",
         literal(lake_table)
     )
 }
 
 /// The ledger's row of a snapshot.
 pub fn ledger_row(lake_table: &str, snapshot_id: i64) -> String {
-    format!("SELECT 1 FROM raw.load_ledger WHERE lake_table = {} AND snapshot_id = {snapshot_id}", literal(lake_table))
+    format!(
+        "SELECT 1 FROM \"raw\".load_ledger WHERE lake_table = {} AND snapshot_id = {snapshot_id}",
+        literal(lake_table)
+    )
 }
 
 /// Number of files of a table in quarantine.
 pub fn quarantined(lake_table: &str) -> String {
     format!(
-        "SELECT count(*) FROM raw.load_quarantine WHERE lake_table = {} AND resolved_at IS NULL",
+        "SELECT count(*) FROM \"raw\".load_quarantine WHERE lake_table = {} AND resolved_at IS NULL",
         literal(lake_table)
     )
 }
@@ -256,7 +264,7 @@ pub fn quarantined(lake_table: &str) -> String {
 pub fn unannounced(limit: i64) -> String {
     let micros = |column: &str| format!("datediff(microsecond, TIMESTAMPTZ 'epoch', {column})");
     format!(
-        "SELECT lake_table, snapshot_id, rows, files, quarantined_files, {}, {}\nFROM raw.load_ledger\n\
+        "SELECT lake_table, snapshot_id, rows, files, quarantined_files, {}, {}\nFROM \"raw\".load_ledger\n\
          WHERE announced_at IS NULL ORDER BY lake_table, load_number LIMIT {limit}",
         micros("started_at"),
         micros("loaded_at")
@@ -266,46 +274,73 @@ pub fn unannounced(limit: i64) -> String {
 /// Notes an announcement.
 pub fn announced(lake_table: &str, snapshot_id: i64) -> String {
     format!(
-        "UPDATE raw.load_ledger SET announced_at = sysdate WHERE lake_table = {} AND snapshot_id = {snapshot_id}",
+        "UPDATE \"raw\".load_ledger SET announced_at = sysdate WHERE lake_table = {} AND snapshot_id = {snapshot_id}",
         literal(lake_table)
     )
 }
 
+/// A statement of a write of devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceStatement {
+    /// The SQL.
+    pub sql: String,
+    /// Whether the rows it reports are devices that changed.
+    pub counts: bool,
+}
+
+impl DeviceStatement {
+    fn new(sql: String) -> Self {
+        Self { sql, counts: false }
+    }
+
+    fn counted(sql: String) -> Self {
+        Self { sql, counts: true }
+    }
+}
+
 /// The statements that bring devices up to date, all in one transaction. Older versions than the warehouse has change
 /// nothing.
-pub fn upsert_devices(rows: &DeviceRows) -> Vec<String> {
-    let mut statements = vec!["LOCK raw.devices".to_owned()];
+pub fn upsert_devices(rows: &DeviceRows) -> Vec<DeviceStatement> {
+    let mut statements = vec![DeviceStatement::new("LOCK \"raw\".devices".to_owned())];
     if !rows.erased.is_empty() {
-        let ids: Vec<_> = rows.erased.iter().map(|id| literal(id)).collect();
-        statements.extend(
-            ["raw.device_channels", "raw.devices"]
-                .map(|table| format!("DELETE FROM {table} WHERE device_id IN ({})", ids.join(", "))),
-        );
+        statements.extend(erase_devices(&rows.erased));
     }
     if !rows.devices.is_empty() {
-        statements.extend(staged("staged_devices", "raw.devices", rows.devices.iter().map(device_values)));
-        statements.push(
-            "DELETE FROM staged_devices USING raw.devices AS held WHERE held.device_id = staged_devices.device_id AND \
-             held.version >= staged_devices.version"
-                .to_owned(),
-        );
-        statements.extend(["raw.device_channels", "raw.devices"].map(|table| {
-            format!("DELETE FROM {table} USING staged_devices AS staged WHERE staged.device_id = {table}.device_id")
-        }));
-        statements.push("INSERT INTO raw.devices SELECT * FROM staged_devices".to_owned());
-        if !rows.channels.is_empty() {
-            statements.extend(staged(
-                "staged_channels",
-                "raw.device_channels",
-                rows.channels.iter().map(channel_values),
-            ));
-            statements.push(
-                "INSERT INTO raw.device_channels SELECT * FROM staged_channels WHERE device_id IN (SELECT device_id FROM \
-                 staged_devices)"
-                    .to_owned(),
-            );
-        }
+        statements.extend(replace_devices(&rows.devices));
     }
+    if !rows.channels.is_empty() {
+        let staging = staged("staged_channels", "\"raw\".device_channels", rows.channels.iter().map(channel_values));
+        statements.extend(staging.map(DeviceStatement::new));
+        let insert = "INSERT INTO \"raw\".device_channels SELECT * FROM staged_channels WHERE device_id IN (SELECT device_id \
+            FROM staged_devices)";
+        statements.push(DeviceStatement::new(insert.to_owned()));
+    }
+    statements
+}
+
+fn erase_devices(ids: &[String]) -> [DeviceStatement; 2] {
+    let ids: Vec<_> = ids.iter().map(|id| literal(id)).collect();
+    let delete = |table: &str| format!("DELETE FROM \"raw\".{table} WHERE device_id IN ({})", ids.join(", "));
+    [DeviceStatement::new(delete("device_channels")), DeviceStatement::counted(delete("devices"))]
+}
+
+/// Leaves the devices that changed in the staging table, and takes the channels of these away.
+fn replace_devices(devices: &[DeviceRow]) -> Vec<DeviceStatement> {
+    let staging = staged("staged_devices", "\"raw\".devices", devices.iter().map(device_values));
+    let drop_older = "DELETE FROM staged_devices USING \"raw\".devices AS held WHERE held.device_id = \
+        staged_devices.device_id AND held.version >= staged_devices.version";
+    let drop_held = |table: &str| {
+        format!(
+            "DELETE FROM \"raw\".{table} USING staged_devices AS staged WHERE staged.device_id = \"raw\".{table}.device_id"
+        )
+    };
+    let mut statements: Vec<_> = staging.map(DeviceStatement::new).into();
+    statements.extend([
+        DeviceStatement::new(drop_older.to_owned()),
+        DeviceStatement::new(drop_held("device_channels")),
+        DeviceStatement::new(drop_held("devices")),
+        DeviceStatement::counted("INSERT INTO \"raw\".devices SELECT * FROM staged_devices".to_owned()),
+    ]);
     statements
 }
 
@@ -344,67 +379,5 @@ fn channel_values(row: &ChannelRow) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::devices::DeviceChange;
-    use crate::core::devices::tests::device;
-    use crate::core::job::tests::job;
-
-    fn file(name: &str) -> LakeFile {
-        LakeFile { path: format!("s3://lake/warehouse/{name}.parquet"), rows: 12, bytes: 3456 }
-    }
-
-    fn script() -> LoadScript {
-        let job = job(77, Some(76), vec![file("a"), file("b")]);
-        let table = LoadTable::named("readings").unwrap();
-        load_script(&table, &job, "s3://lake/loads/77.manifest", "arn:aws:iam::123456789012:role/loader", 0)
-    }
-
-    #[test]
-    fn the_manifest_names_each_file_with_its_length() {
-        insta::assert_snapshot!(manifest(&[file("a"), file("b")]));
-    }
-
-    #[test]
-    fn the_sql_of_a_load() {
-        let LoadScript { lock, claim, stage, copy, count, insert } = script();
-        let [create, empty] = stage;
-        let statements = [lock, &claim, &create, &empty, &copy, &count, &insert];
-        insta::assert_snapshot!(statements.join(";\n\n"));
-    }
-
-    #[test]
-    fn the_sql_of_the_tables() {
-        insta::assert_snapshot!(create_tables().join(";\n\n"));
-    }
-
-    #[test]
-    fn the_sql_of_a_quarantined_file() {
-        insta::assert_snapshot!(quarantine(&job(77, None, vec![]), &file("a"), "it's broken at C:\\x"));
-    }
-
-    #[test]
-    fn the_sql_around_the_ledger() {
-        let table = "meterway.readings";
-        let [resolved, ledger] = resolve(table, 77, &file("a"));
-        let statements = [
-            newest(table),
-            ledger_row(table, 77),
-            quarantined(table),
-            retry_requests(table),
-            resolved,
-            ledger,
-            refused_again(table, 77, "s3://lake/a.parquet", "bad"),
-            unannounced(10),
-            announced(table, 77),
-        ];
-        insta::assert_snapshot!(statements.join(";\n\n"));
-    }
-
-    #[test]
-    fn the_sql_of_devices() {
-        let changes =
-            [DeviceChange::State(Box::new(device("d'1", 3))), DeviceChange::Erased { device_id: "gone".into() }];
-        insta::assert_snapshot!(upsert_devices(&DeviceRows::from_changes(changes)).join(";\n\n"));
-    }
-}
+#[path = "redshift_tests.rs"]
+mod tests;

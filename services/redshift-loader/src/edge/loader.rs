@@ -59,6 +59,14 @@ impl CatchUpError {
             Self::Load { source, .. } | Self::Warehouse(source) => source.kind(),
         }
     }
+
+    /// Whether another attempt meets the same obstacle until somebody removes it.
+    fn needs_a_person(&self) -> bool {
+        match self {
+            Self::History(source) => !source.is_transient(),
+            Self::Load { source, .. } | Self::Warehouse(source) => matches!(source, WarehouseError::OutOfOrder { .. }),
+        }
+    }
 }
 
 /// The task of one table.
@@ -117,8 +125,12 @@ impl TableLoader {
         let delay = self.pace.backoff.next_delay(&mut rand::rng());
         counter!(names::RETRIES, "table" => self.table.name(), "kind" => error.kind()).increment(1);
         let chain = anyhow::Chain::new(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
-        let delay_ms = delay.as_millis() as u64;
-        tracing::warn!(table = self.table.name(), error = chain, delay_ms, "load did not succeed");
+        let (table, delay_ms) = (self.table.name(), delay.as_millis() as u64);
+        if error.needs_a_person() {
+            tracing::error!(table, error = chain, delay_ms, "load cannot succeed until somebody looks at it");
+        } else {
+            tracing::warn!(table, error = chain, delay_ms, "load did not succeed");
+        }
         service_runtime::sleep_or_shutdown(delay, shutdown).await;
     }
 

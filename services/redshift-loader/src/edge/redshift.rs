@@ -327,12 +327,8 @@ impl Warehouse for RedshiftWarehouse {
         execute(&client, "begin writing devices", "BEGIN").await?;
         let mut changed = 0;
         for statement in sql::upsert_devices(rows) {
-            let affected = execute(&client, "write devices", &statement).await?;
-            if statement.starts_with("INSERT INTO raw.devices ")
-                || statement.starts_with("DELETE FROM raw.devices WHERE")
-            {
-                changed += affected;
-            }
+            let affected = execute(&client, "write devices", &statement.sql).await?;
+            changed += if statement.counts { affected } else { 0 };
         }
         commit(&client).await?;
         self.client = Some(client);

@@ -12,11 +12,11 @@ pub struct Thresholds {
     pub max_age_us: i64,
     /// How far an interval may start from a multiple of its length; microseconds.
     pub clock_tolerance_us: i64,
-    /// An interval is a spike when it is at least this many times the highest other interval of its block …
+    /// An interval is a spike when it is at least this many times the highest other interval of its day …
     pub spike_ratio: u32,
     /// … and at least this share of what the service can carry in its length; percent.
     pub spike_floor_percent: u32,
-    /// Other intervals that a block must have for a spike to stand out from; with fewer the rule is skipped.
+    /// Other intervals that a day must have for a spike to stand out from; with fewer the rule is skipped.
     pub spike_min_others: u32,
     /// From how many identical intervals in a row on a meter counts as stuck.
     pub stuck_run: u32,

@@ -18,7 +18,7 @@ use crate::metrics;
 
 /// The table that partitions decide by.
 #[derive(Debug)]
-pub struct Devices {
+pub(crate) struct Devices {
     table: RwLock<DeviceTable>,
     /// Next offset of the device topic to apply, by partition.
     positions: watch::Sender<BTreeMap<i32, i64>>,
@@ -35,7 +35,7 @@ pub struct Devices {
 
 /// Applies the device topic to the table, for as long as the process lives.
 #[derive(Debug)]
-pub struct Follower {
+pub(crate) struct Follower {
     devices: Arc<Devices>,
     events: Events,
     reader: AvroReader<schemas::Device>,
@@ -44,21 +44,21 @@ pub struct Follower {
 
 /// How to open the table.
 #[derive(Debug)]
-pub struct Opening<'a> {
+pub(crate) struct Opening<'a> {
     /// Cluster.
-    pub kafka: &'a KafkaConfig,
+    pub(crate) kafka: &'a KafkaConfig,
     /// Questions to it.
-    pub admin: Admin,
+    pub(crate) admin: Admin,
     /// Schemas of the states.
-    pub registry: &'a Registry,
+    pub(crate) registry: &'a Registry,
     /// The compacted topic.
-    pub topic: &'a str,
+    pub(crate) topic: &'a str,
     /// Its number of partitions.
-    pub partitions: usize,
+    pub(crate) partitions: usize,
     /// Refreshes.
-    pub settings: config::Devices,
+    pub(crate) settings: config::Devices,
     /// Waits while the registry is away.
-    pub backoff: Backoff,
+    pub(crate) backoff: Backoff,
 }
 
 /// A change of one device.
@@ -73,7 +73,7 @@ impl Devices {
     /// # Errors
     /// [`ConsumerError::Create`] when the client can't be made, [`CodecError::Schema`] never in practice: the reader's
     /// schema is part of the program.
-    pub fn open(opening: Opening<'_>) -> Result<(Arc<Self>, Follower), OpenError> {
+    pub(crate) fn open(opening: Opening<'_>) -> Result<(Arc<Self>, Follower), OpenError> {
         let partitions: Vec<TopicPartition> =
             (0..).take(opening.partitions).map(|number| TopicPartition::new(opening.topic, number)).collect();
         let config = ConsumerConfig {
@@ -100,7 +100,7 @@ impl Devices {
     }
 
     /// The table as it is now. Hold it only for as long as it takes to decide a block: changes wait.
-    pub fn table(&self) -> RwLockReadGuard<'_, DeviceTable> {
+    pub(crate) fn table(&self) -> RwLockReadGuard<'_, DeviceTable> {
         // A change is applied by code that can't leave it half done, so a poisoned lock guards a sound table.
         self.table.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,7 +112,7 @@ impl Devices {
     ///
     /// # Cancel safety
     /// Safe.
-    pub async fn catch_up(&self) -> Result<(), AdminError> {
+    pub(crate) async fn catch_up(&self) -> Result<(), AdminError> {
         let ends = self.admin.watermarks(&self.topic).await?;
         let reached = |positions: &BTreeMap<i32, i64>| {
             ends.iter().all(|(partition, _, end)| positions.get(partition).copied().unwrap_or(0) >= *end)
@@ -126,7 +126,7 @@ impl Devices {
     /// Makes sure that a device which was registered before the call is in the table, as far as the broker answers in
     /// time. Calls share refreshes, and refreshes keep their distance, so that messages of devices nobody knows can't
     /// turn into a load on the broker.
-    pub async fn refresh(&self) {
+    pub(crate) async fn refresh(&self) {
         let asked = Instant::now();
         let mut last = self.refreshed.lock().await;
         if let Some(began) = *last {
@@ -175,7 +175,7 @@ impl Devices {
 
 /// Why the table could not be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub(crate) enum OpenError {
     /// No client.
     #[error(transparent)]
     Consumer(#[from] ConsumerError),
@@ -189,7 +189,7 @@ impl Follower {
     ///
     /// # Errors
     /// The client's fatal error.
-    pub async fn run(mut self) -> Result<(), ConsumerError> {
+    pub(crate) async fn run(mut self) -> Result<(), ConsumerError> {
         while let Some(event) = self.events.recv().await {
             match event? {
                 Event::Records(block) => {

@@ -1,7 +1,7 @@
 //! Kafka on both sides of the core: thin, and the only part that waits.
 
 pub(crate) mod assignment;
-pub mod devices;
+pub(crate) mod devices;
 pub(crate) mod line;
 pub(crate) mod partition;
 pub(crate) mod queue;

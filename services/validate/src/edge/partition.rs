@@ -204,6 +204,7 @@ impl Writer {
                 "abandon decisions under way: the next owner finds those that arrived"
             ),
         }
+        metrics::history_released(self.at.partition);
         Ok(self.done)
     }
 }

@@ -8,5 +8,4 @@ mod fleet;
 mod happy_path;
 mod poison;
 mod restart;
-mod sim_tmp;
 mod zombie;

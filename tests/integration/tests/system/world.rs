@@ -67,7 +67,8 @@ impl World {
             world.supervisor.wait_ready(name).await?;
         }
         let fleet = world.file("devices.ndjson");
-        world.meterway(&[&["simulate", "fleet"], FLEET, &world.series()[..], &["--out", &fleet]].concat()).await?;
+        let scenario = [FLEET, &world.series()[..], &["--faults", "all"]].concat();
+        world.meterway(&[&["simulate", "fleet"], &scenario[..], &["--out", &fleet]].concat()).await?;
         world.meterway(&["onboard", &fleet]).await?;
         Ok(world)
     }

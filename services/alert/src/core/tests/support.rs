@@ -9,10 +9,11 @@ use meterway_schemas::{
     AlertKind, AlertState, CustomerClass, Device, DeviceEvent, DeviceEventKind, DeviceStatus, Source,
 };
 
+use crate::core::admission::{Arrival, EventOutcome};
 use crate::core::episode::{AlertChange, Episode, Seen};
 use crate::core::input::{Decision, Reading};
 use crate::core::outbox::Output;
-use crate::core::partition::{Arrival, DecisionOutcome, EventOutcome, Mode, Partition, Seed, Seeds};
+use crate::core::partition::{DecisionOutcome, Mode, Partition, Seed, Seeds};
 use crate::core::register::Register;
 use crate::core::thresholds::{ContinuousFlow, EventLimits, FlowLimit, HighUsage, SilentMeter, Thresholds};
 use crate::core::{DAY, HOUR};

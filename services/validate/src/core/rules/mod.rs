@@ -74,7 +74,7 @@ rule_ids! {
     Gap = "gap",
     /// Starts on the grid of its length.
     ClockDrift = "clock_drift",
-    /// Does not stand far above its block.
+    /// Does not stand far above its day.
     Spike = "spike",
     /// Is not one of many identical values in a row.
     Stuck = "stuck",

@@ -7,7 +7,12 @@ use crate::core::thresholds::HOUR_US;
 use meterway_schemas::encode::Reading;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
-/// What the intervals of the day before must reach back at least to be a measure for one that comes alone.
+/// A local day of 23 hours, less an interval that was rejected.
+const WHOLE_DAY_US: i64 = 22 * HOUR_US;
+/// How far back a value is compared that did not come in a whole day: one quiet day must not make a spike of the next
+/// morning.
+const DAYS_BEFORE_US: i64 = 72 * HOUR_US;
+/// What must be known of a day for it to be a measure: against the hours of a night alone, every morning is a spike.
 const MIN_DAY_US: i64 = 18 * HOUR_US;
 
 /// The intervals of a channel that came in one message: as much as tells the highest of the others from any of them.
@@ -34,41 +39,61 @@ impl Block {
         }
     }
 
-    /// Highest of the others, and how many they are.
-    fn others(&self, value: i64) -> (i64, u32) {
+    /// The others than one of this value and length.
+    fn others(&self, value: i64, length_us: i64) -> Others {
         let highest = if value == self.highest { self.second } else { self.highest };
-        (highest, self.count.saturating_sub(1))
+        let count = self.count.saturating_sub(1);
+        Others { highest, count, span_us: length_us.saturating_mul(i64::from(count)) }
     }
 }
 
-/// Does not stand far above its block: the other intervals of the message or, when those are few, of the day before it.
-/// Small values are no spikes, however small their neighbours: one kettle in an empty flat is not a fault.
+/// Does not stand far above the day around it: the other intervals of the message and, unless they are a whole day, those
+/// of the days before it. Small values are no spikes, however small their neighbours: one kettle in an empty flat is not a
+/// fault.
 pub(super) fn spike(context: &Context<'_>, reading: &Reading<'_>, past: &Past<'_>) -> Outcome {
-    let limits = context.thresholds;
-    let Some(capacity) = context.channel.capacity_over(i64::from(reading.duration_s) * MICROS_PER_SECOND) else {
+    let (limits, length) = (context.thresholds, i64::from(reading.duration_s) * MICROS_PER_SECOND);
+    let Some(capacity) = context.channel.capacity_over(length) else {
         return Outcome::Skip;
     };
     if context.channel.billed(reading.value) * 100 < capacity * i128::from(limits.spike_floor_percent) {
         return Outcome::Pass;
     }
-    let of_message = context.block.others(reading.value);
-    let (highest, others) =
-        if of_message.1 >= limits.spike_min_others { of_message } else { day_before(reading.start, past) };
-    if others < limits.spike_min_others {
+    let mut others = context.block.others(reading.value, length);
+    if others.span_us < WHOLE_DAY_US {
+        others = others.or_higher(days_before(reading.start, past));
+    }
+    if others.count < limits.spike_min_others || others.span_us < MIN_DAY_US {
         return Outcome::Skip;
     }
-    let outstanding = i128::from(reading.value) >= i128::from(highest) * i128::from(limits.spike_ratio);
+    let outstanding = i128::from(reading.value) >= i128::from(others.highest) * i128::from(limits.spike_ratio);
     Outcome::pass_if(!outstanding, Outcome::Suspect)
 }
 
-/// Highest interval and number of intervals of the day before; none when they cover too little of it: against the hours
-/// of a night alone, every morning is a spike.
-fn day_before(start: i64, past: &Past<'_>) -> (i64, u32) {
-    let (mut highest, mut count, mut earliest) = (0, 0, start);
-    for known in past.within(start, 24 * HOUR_US) {
-        (highest, count, earliest) = (known.value.max(highest), count + 1, known.start);
+/// What a value is compared with.
+#[derive(Debug, Clone, Copy)]
+struct Others {
+    highest: i64,
+    count: u32,
+    /// Time that they tell about.
+    span_us: i64,
+}
+
+impl Others {
+    fn or_higher(self, other: Self) -> Self {
+        Self {
+            highest: self.highest.max(other.highest),
+            count: self.count.max(other.count),
+            span_us: self.span_us.max(other.span_us),
+        }
     }
-    if start - earliest < MIN_DAY_US { (0, 0) } else { (highest, count) }
+}
+
+fn days_before(start: i64, past: &Past<'_>) -> Others {
+    past.within(start, DAYS_BEFORE_US).fold(Others { highest: 0, count: 0, span_us: 0 }, |others, known| Others {
+        highest: others.highest.max(known.value),
+        count: others.count + 1,
+        span_us: start - known.start,
+    })
 }
 
 /// Is not one of many identical values in a row. Zeros are no sign: nobody is at home.

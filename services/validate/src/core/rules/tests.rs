@@ -253,15 +253,25 @@ fn spike_stands_out_of_its_message() {
 }
 
 #[test]
-fn spike_of_a_lone_reading_stands_out_of_the_day_before() {
+fn spike_of_a_lone_reading_stands_out_of_the_days_before() {
     let given = Given::usual().after(day_of(300));
     assert_eq!(given.ask(RuleId::Spike, interval(48, 3_600)), Outcome::Suspect);
     assert_eq!(given.ask(RuleId::Spike, interval(48, 2_400)), Outcome::Pass, "less than eight times");
-    assert_eq!(given.ask(RuleId::Spike, interval(100, 3_600)), Outcome::Skip, "nothing in the day before");
+    assert_eq!(given.ask(RuleId::Spike, interval(192, 3_600)), Outcome::Skip, "nothing in the days before");
     let night = Given::usual().after(day_of(0).take(35));
     assert_eq!(night.ask(RuleId::Spike, interval(35, 3_600)), Outcome::Skip, "a night is no day");
     let unlimited = Given::meter(|device| device.channels[0].capacity_per_hour = None);
     assert_eq!(unlimited.ask(RuleId::Spike, interval(48, 3_600)), Outcome::Skip);
+}
+
+#[test]
+fn what_a_gap_took_from_the_message_is_looked_for_in_the_days_before() {
+    let mut given = Given::usual().after(day_of(900));
+    let lone = interval(60, 3_600);
+    for reading in (48..66).map(|slot| interval(slot, 100)).chain([lone]) {
+        given.block.add(&given.device.channels[0], &reading);
+    }
+    assert_eq!(given.ask(RuleId::Spike, lone), Outcome::Pass);
 }
 
 #[test]
