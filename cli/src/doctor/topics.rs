@@ -123,8 +123,8 @@ fn judge_alike(actual: &BTreeMap<String, TopicInfo>) -> Option<Finding> {
     }
     let found: Vec<_> = found.iter().map(|(name, partitions)| format!("{name} {partitions}")).collect();
     Some(Finding::fail(KAFKA, "partitions alike", found.join(", ")).advise(
-        "validate writes the decision about partition p into partition p, and alert reads events beside decisions: both \
-         refuse to start",
+        "validate writes the decision about partition p into partition p, and alert reads events beside decisions: \
+         both refuse to start",
         "give the topics the same number of partitions: meterway topics apply --force",
     ))
 }

@@ -89,7 +89,9 @@ proptest! {
     }
 
     #[test]
-    fn whoever_stands_at_the_end_has_no_lag(marks in proptest::collection::btree_map(0..8_i32, (0..50_i64, 50..99_i64), 0..8)) {
+    fn whoever_stands_at_the_end_has_no_lag(
+        marks in proptest::collection::btree_map(0..8_i32, (0..50_i64, 50..99_i64), 0..8),
+    ) {
         let end = marks.iter().map(|(partition, (_, high))| (*partition, *high)).collect();
         prop_assert_eq!(lag(&marks, &end), 0);
         prop_assert_eq!(lag(&marks, &BTreeMap::new()), messages(&marks));

@@ -71,8 +71,8 @@ async fn count(client: &Client, table: &str) -> anyhow::Result<Option<i64>> {
 
 async fn ledger(client: &Client, table: &str) -> anyhow::Result<Option<Ledger>> {
     const QUERY: &str = "SELECT snapshot_id, loaded_at, \
-         (SELECT coalesce(sum(rows), 0)::bigint FROM raw.load_ledger WHERE lake_table = newest.lake_table), \
-         (SELECT coalesce(sum(quarantined_files), 0)::bigint FROM raw.load_ledger WHERE lake_table = newest.lake_table) \
+         (SELECT coalesce(sum(rows), 0)::bigint FROM raw.load_ledger WHERE lake_table = $1), \
+         (SELECT count(*) FROM raw.load_quarantine WHERE lake_table = $1 AND resolved_at IS NULL) \
          FROM raw.load_ledger AS newest WHERE lake_table = $1 ORDER BY load_number DESC LIMIT 1";
     let row = client.query_opt(QUERY, &[&table]).await.with_context(|| format!("read the ledger of {table}"))?;
     Ok(row.map(|row| Ledger {
@@ -119,7 +119,7 @@ fn table_line(table: &Table, lake: Option<&Summaries>) -> Line {
     if ledger.quarantined > 0 {
         line = line.state(State::Notice);
         let files = grouped(u64::try_from(ledger.quarantined).unwrap_or(0));
-        detail.push_str(&format!("; {files} files were set aside, see raw.load_quarantine"));
+        detail.push_str(&format!("; {files} files are set aside, see raw.load_quarantine"));
     }
     line.changed(Some(ledger.loaded_at)).detail(detail)
 }
@@ -156,10 +156,10 @@ mod tests {
     }
 
     #[test]
-    fn files_that_were_set_aside_are_noticed() {
+    fn files_that_are_set_aside_are_noticed() {
         let line = table_line(&table(Some(90), 2), None);
         assert_eq!(line.state, State::Notice);
-        assert!(line.detail.ends_with("2 files were set aside, see raw.load_quarantine"), "{}", line.detail);
+        assert!(line.detail.ends_with("2 files are set aside, see raw.load_quarantine"), "{}", line.detail);
     }
 
     #[test]

@@ -32,13 +32,22 @@ impl DeadLetterBox {
         frame(id, &golden(), &mut whole);
         let letters = Self { topic: topic("cli_dlq", 2).await, settings: settings(), whole };
         let cut = &letters.whole[..letters.whole.len() - 3];
-        letters.send((0, 977), b"northgrid-e-00001", Some(&letters.whole), "UNKNOWN_DEVICE", "not in the register").await;
+        letters
+            .send((0, 977), b"northgrid-e-00001", Some(&letters.whole), "UNKNOWN_DEVICE", "not in the register")
+            .await;
         letters.send((1, 4), b"gateway\x1b[2J", Some(cut), "TRUNCATED", "ends inside a value").await;
         letters.send((1, 5), b"other", None, "NULL_PAYLOAD", "there is no payload").await;
         letters
     }
 
-    async fn send(&self, (partition, offset): (i32, i64), key: &[u8], payload: Option<&[u8]>, code: &str, message: &str) {
+    async fn send(
+        &self,
+        (partition, offset): (i32, i64),
+        key: &[u8],
+        payload: Option<&[u8]>,
+        code: &str,
+        message: &str,
+    ) {
         let producer = Producer::new(&kafka(), &ProducerConfig::default()).unwrap();
         let letters = DeadLetters::new(producer, &self.topic, "validate", "validate");
         let trace = Header { key: "traceparent".into(), value: Some(bytes::Bytes::from_static(b"00-abc-01")) };

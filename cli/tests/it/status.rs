@@ -145,13 +145,15 @@ fn three_rejections() -> RecordBatch {
     RecordBatch::try_new(tables::rejected().arrow_schema(), columns).unwrap()
 }
 
-/// Two of the three rejections, by a ledger that says which snapshot they came with.
+/// Two of the three rejections, by a ledger that says which snapshot they came with, and a file that waits aside.
 async fn load(warehouse: &Warehouse, snapshot: i64) {
     let load = format!(
         "INSERT INTO raw.rejected SELECT 'northgrid', 'device-1', 'raw', 0, n, -1, 'TRUNCATED', '', now(), {snapshot}, \
          now() FROM generate_series(1, 2) AS n; \
          INSERT INTO raw.load_ledger (lake_table, snapshot_id, load_number, rows, files, committed_at, started_at, \
-         loaded_at) VALUES ('rejected', {snapshot}, 1, 2, 1, now(), now(), now())"
+         loaded_at) VALUES ('rejected', {snapshot}, 1, 2, 1, now(), now(), now()); \
+         INSERT INTO raw.load_quarantine VALUES ('rejected', {snapshot}, 'waits', 1, 9, 'bad', now(), NULL, NULL), \
+         ('rejected', {snapshot}, 'resolved', 1, 9, 'bad', now(), now(), now())"
     );
     warehouse.execute(&load).await;
 }
@@ -212,7 +214,8 @@ async fn every_number_is_that_of_its_part() {
     assert_eq!(part(&report, "lake", "readings")["state"], json!("notice"), "nothing committed yet");
     let loaded = part(&report, "warehouse", "raw.rejected");
     assert_eq!((&loaded["count"]["value"], &loaded["lag"]["value"]), (&json!(2), &json!(1)), "{loaded}");
-    assert!(loaded["detail"].as_str().unwrap().ends_with("the lake's newest"), "{loaded}");
+    let detail = loaded["detail"].as_str().unwrap();
+    assert!(detail.ends_with("the lake's newest; 1 files are set aside, see raw.load_quarantine"), "{loaded}");
     let devices = part(&report, "live", &pipeline.settings["METERWAY_STATUS_TABLE"]);
     assert_eq!((&devices["count"]["value"], &devices["state"]), (&json!(1), &json!("notice")), "{devices}");
     let alerts = part(&report, "live", &pipeline.settings["METERWAY_ALERTS_TABLE"]);

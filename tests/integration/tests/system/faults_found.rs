@@ -185,7 +185,10 @@ fn matches(expected: &Item, device: &str, found: &Item) -> bool {
         && agree(&expected.source, &found.source)
 }
 
-fn misses<'a>(truth: &'a [Entry], found: &Found) -> (BTreeMap<&'a str, Score>, Vec<(&'a str, &'a str, &'a Item)>) {
+/// Fault, device and what was not found of it.
+type Miss<'a> = (&'a str, &'a str, &'a Item);
+
+fn misses<'a>(truth: &'a [Entry], found: &Found) -> (BTreeMap<&'a str, Score>, Vec<Miss<'a>>) {
     let mut scores: BTreeMap<&str, Score> = BTreeMap::new();
     let mut misses = Vec::new();
     for entry in truth {

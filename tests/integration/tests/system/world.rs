@@ -158,7 +158,6 @@ impl World {
 }
 
 /// The binaries lie beside the test, or where METERWAY_BIN says.
-#[expect(clippy::disallowed_methods, reason = "a test has no typed configuration")]
 fn binaries(root: &Path) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("find this test")?;
     let beside = own.parent().and_then(Path::parent).map(Path::to_owned);
