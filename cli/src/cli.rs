@@ -14,6 +14,9 @@ Examples:
   meterway simulate fleet --devices 200 --out devices.ndjson
   meterway onboard devices.ndjson                       register the fleet
   meterway simulate run --devices 200 --days 21 --faults all --truth truth.ndjson
+  meterway --env-file stack.env doctor                  try everything, and say what to do
+  meterway status                                       the pipeline at a glance
+  meterway dlq list --summary                           what was set aside, by reason
   meterway completions bash > /etc/bash_completion.d/meterway
 
 Exit codes:

@@ -122,6 +122,8 @@ async fn a_killed_process_leaves_the_same_alerts_and_statuses_as_one_that_ran_th
     process.wait().unwrap();
 
     assert_same(&stormy, &calm).await;
+    stormy.remove().await;
+    calm.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -145,4 +147,6 @@ async fn partitions_that_change_hands_end_as_if_they_had_not() {
         member.stop().await;
     }
     assert_same(&shared, &calm).await;
+    shared.remove().await;
+    calm.remove().await;
 }

@@ -75,6 +75,7 @@ async fn leak_outage_silence_and_high_usage_end_in_topic_and_table() {
     let kinds: BTreeSet<_> =
         open.send().await.unwrap().items().iter().map(|item| text(item, "kind").to_owned()).collect();
     assert_eq!(kinds, BTreeSet::from(["LOW_BATTERY".to_owned(), "SILENT_METER".to_owned()]));
+    world.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,4 +109,5 @@ async fn a_late_reading_never_overwrites_a_newer_status() {
     let item = world.status("e-1").await.unwrap();
     assert_eq!((text(&item, "power"), number(&item, "power_ts")), ("ON", T0 + 8 * DAY));
     service.stop().await;
+    world.remove().await;
 }

@@ -83,6 +83,7 @@ async fn of_racing_writers_the_newest_event_time_wins_and_of_equals_the_higher_o
         assert_eq!(item["ch:water.volume"].as_m().unwrap()["value"].as_n().unwrap(), "12");
         assert_eq!((text(&item, "power"), number(&item, "power_ts")), ("OFF", 5), "of equals, gone holds");
     }
+    world.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,4 +97,5 @@ async fn a_status_is_written_over_a_power_state_that_came_first() {
     table.write(&[update], &[]).await.unwrap();
     let item = world.status("d-0").await.unwrap();
     assert_eq!((number(&item, "event_ts"), text(&item, "power")), (1, "OFF"));
+    world.remove().await;
 }

@@ -118,6 +118,16 @@ impl World {
         Self { name, stack, kafka, dynamo, registry, producer, admin, validated_id, devices, events, offsets }
     }
 
+    /// Removes the topics and tables. A failed test leaves them behind for a look.
+    pub(crate) async fn remove(self) {
+        for topic in ["validated", "events", "devices", "alerts"] {
+            self.admin.delete_topic(&self.topic(topic)).await.unwrap();
+        }
+        for table in ["status", "alerts"] {
+            self.dynamo.delete_table().table_name(self.topic(table)).send().await.unwrap();
+        }
+    }
+
     pub(crate) fn topic(&self, topic: &str) -> String {
         format!("{}.{topic}", self.name)
     }
