@@ -132,18 +132,31 @@ impl<'a> Planner<'a> {
 
     /// Whether the day's use leaves room for the fault below the capacity of the service.
     fn suits(&self, kind: FaultKind, device: &SimDevice, day: usize) -> bool {
-        let highest = || {
-            let grid = self.ground.grid(device, day);
-            let meter = self.ground.meter(device);
-            let slots = grid.slots(device.meter.interval_s).iter();
-            slots.map(|slot| meter.milli(grid.ordinal, slot.of_day, slot.start)).max().unwrap_or(0)
-        };
         let capacity = device.meter.interval_capacity_milli();
+        let highest = || self.uses(device, day).into_iter().max().unwrap_or(0);
         match kind {
             FaultKind::Spike => 12 * highest() < capacity * 85 / 100,
-            FaultKind::HighUsage => 6 * highest() < capacity * 90 / 100,
+            FaultKind::HighUsage => 6 * highest() < capacity * 90 / 100 && self.would_be_high(device, day),
             _ => true,
         }
+    }
+
+    /// Whether six times the day's use is well above three times the mean of the week before: a quiet day after busy ones
+    /// would still look usual.
+    fn would_be_high(&self, device: &SimDevice, day: usize) -> bool {
+        const FLOOR_MILLI: i64 = 6_000;
+        let total = |day: usize| self.uses(device, day).iter().sum::<i64>();
+        let week: i64 = (day.saturating_sub(7)..day).map(total).sum();
+        let used = 6 * total(day);
+        used > FLOOR_MILLI && 2 * used > week
+    }
+
+    /// Use in each interval of the day, in thousandths.
+    fn uses(&self, device: &SimDevice, day: usize) -> Vec<i64> {
+        let grid = self.ground.grid(device, day);
+        let meter = self.ground.meter(device);
+        let slots = grid.slots(device.meter.interval_s).iter();
+        slots.map(|slot| meter.milli(grid.ordinal, slot.of_day, slot.start)).collect()
     }
 
     fn prepare(&self, mut injection: Injection) -> Injection {
