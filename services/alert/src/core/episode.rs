@@ -237,7 +237,7 @@ impl Episodes {
         detail: impl FnOnce() -> String,
     ) -> Outcome {
         match self.affected(rule, &context) {
-            Some(episode) if at >= episode.window && episode.closed_at.is_none_or(|closed| at < closed) => {
+            Some(episode) if at >= episode.window && episode.ends_earlier(at) => {
                 end(rule, context, episode, at, detail())
             }
             _ => Outcome::Known,
@@ -251,7 +251,21 @@ impl Episodes {
     }
 }
 
+impl Episode {
+    /// When an end at `at` ends it. Late readings can move the beginning of a day before the moment at which the alert was
+    /// opened; no alert ends before it began.
+    fn end_at(&self, at: i64) -> i64 {
+        at.max(self.opened_at)
+    }
+
+    /// Whether an end at `at` is news: it is open, or its end so far is later.
+    fn ends_earlier(&self, at: i64) -> bool {
+        self.closed_at.is_none_or(|closed| self.end_at(at) < closed)
+    }
+}
+
 fn end(rule: &Rule, context: Context<'_>, episode: &mut Episode, at: i64, detail: String) -> Outcome {
+    let at = episode.end_at(at);
     episode.closed_at = Some(at);
     episode.updated_at = at;
     episode.revision += 1;
