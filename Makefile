@@ -45,7 +45,7 @@ lint: setup ## Format check, spelling, clippy without warnings
 unit: ## Only the tests that need no running component
 	cargo test --workspace --lib --locked
 
-bench: ## Micro-benchmarks: readings per second per core, beside the bare limits
+bench: ## Micro-benchmarks of decoding, rules, columns and encoding
 	cargo bench --workspace --locked
 
 bench-sink: setup ## The whole sink on a filled topic in a release build
