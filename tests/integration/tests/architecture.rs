@@ -9,6 +9,9 @@ use std::{
 
 const SERVICES: &[&str] = &["ingest", "validate", "parquet-sink", "redshift-loader", "alert", "metadata"];
 
+/// Packages that are tests as a whole, and may use everything.
+const TESTS: &[&str] = &["integration-tests", "torture"];
+
 /// What each kind of package may depend on inside the workspace, tests aside.
 fn allowed(package: &str) -> &'static [&'static str] {
     match package {
@@ -27,9 +30,9 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("iceberg", &["lake"]),
     ("aws-sdk-s3", &["lake"]),
     ("aws-sdk-dynamodb", &["alert", "meterway-cli"]),
-    ("tokio-postgres", &["redshift-loader", "metadata", "meterway-cli", "integration-tests"]),
-    ("parquet", &["lake", "parquet-sink", "redshift-loader", "meterway-cli"]),
-    ("object_store", &["meterway-cli"]),
+    ("tokio-postgres", &["redshift-loader", "metadata", "meterway-cli", "integration-tests", "torture"]),
+    ("parquet", &["lake", "parquet-sink", "redshift-loader", "meterway-cli", "torture"]),
+    ("object_store", &["meterway-cli", "torture"]),
 ];
 
 fn root() -> PathBuf {
@@ -55,7 +58,7 @@ fn dependencies_point_down() {
     let packages = dependencies();
     let ours: BTreeSet<&String> = packages.keys().collect();
     for (package, names) in &packages {
-        if package == "integration-tests" {
+        if TESTS.contains(&package.as_str()) {
             continue;
         }
         for name in names.iter().filter(|name| ours.contains(name)) {
