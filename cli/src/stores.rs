@@ -6,8 +6,10 @@ use anyhow::Context;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use clap::Args;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::Config;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -18,6 +20,9 @@ pub(crate) struct WarehouseArgs {
     /// Connection URL of the warehouse, as a role that may read
     #[arg(long, env = "WAREHOUSE_READER_URL", value_name = "URL", hide_env_values = true)]
     warehouse_url: Option<String>,
+    /// PEM file with the certificates to trust when the URL asks for TLS (sslmode); the machine's when left out
+    #[arg(long, env = "WAREHOUSE_CA_FILE", value_name = "FILE")]
+    pub(crate) warehouse_ca_file: Option<PathBuf>,
 }
 
 impl WarehouseArgs {
@@ -27,18 +32,25 @@ impl WarehouseArgs {
     /// [`BadConfig`] when the URL is not given or none; otherwise when the server does not let us in.
     pub(crate) async fn connect(&self) -> anyhow::Result<tokio_postgres::Client> {
         let url = required(self.warehouse_url.as_ref(), "--warehouse-url", "WAREHOUSE_READER_URL")?;
-        postgres(url, "--warehouse-url").await
+        postgres(url, "--warehouse-url", self.warehouse_ca_file.as_deref()).await
     }
 }
 
-/// Connects to PostgreSQL, or what speaks its protocol. `option` names the setting in errors; the URL holds a password.
+/// Connects to PostgreSQL, or what speaks its protocol; encrypted when `sslmode` in the URL says so, and then certificate
+/// and host name are verified. `option` names the setting in errors; the URL holds a password.
 ///
 /// # Errors
-/// [`BadConfig`] when it is no URL; otherwise when the server does not let us in.
-pub(crate) async fn postgres(url: &str, option: &str) -> anyhow::Result<tokio_postgres::Client> {
+/// [`BadConfig`] when it is no URL or the certificates cannot be read; otherwise when the server does not let us in.
+pub(crate) async fn postgres(
+    url: &str,
+    option: &str,
+    ca_file: Option<&Path>,
+) -> anyhow::Result<tokio_postgres::Client> {
     let mut config: Config = url.parse().map_err(|_| BadConfig(format!("{option} is no postgresql:// URL")))?;
     config.connect_timeout(CONNECT_TIMEOUT).application_name("meterway-cli");
-    let (client, connection) = config.connect(NoTls).await.with_context(|| format!("connect to {}", place(&config)))?;
+    let tls = service_runtime::tls_client(ca_file).map_err(|error| BadConfig(format!("{error:#}")))?;
+    let connecting = config.connect(MakeRustlsConnect::new(tls));
+    let (client, connection) = connecting.await.with_context(|| format!("connect to {}", place(&config)))?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "postgresql connection ended");
@@ -120,7 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_wrong_url_is_not_repeated() {
-        let error = postgres("postgresql://loader:hush@[", "--warehouse-url").await.unwrap_err();
+        let error = postgres("postgresql://loader:hush@[", "--warehouse-url", None).await.unwrap_err();
         assert_eq!(format!("{error:#}"), "--warehouse-url is no postgresql:// URL");
     }
 

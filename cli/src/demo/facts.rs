@@ -1,6 +1,6 @@
 //! What the demo reads of the warehouse's facts and of the live state.
 
-use crate::local::StackEnv;
+use crate::{local::StackEnv, stores::postgres};
 use anyhow::{Context, bail};
 use aws_sdk_dynamodb::{
     Client,
@@ -8,7 +8,6 @@ use aws_sdk_dynamodb::{
     types::Select,
 };
 use std::time::{Duration, Instant};
-use tokio_postgres::NoTls;
 
 /// Counts of the facts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +33,7 @@ const FACTS: &str = "SELECT hourly.facts, daily.facts, coalesce(least(hourly.int
 /// # Errors
 /// When the warehouse cannot be read, or the facts are not complete in time.
 pub(crate) async fn wait(url: &str, limit: Duration) -> anyhow::Result<Facts> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.context("open warehouse")?;
-    let connection = tokio::spawn(connection);
+    let client = postgres(url, "WAREHOUSE_READER_URL", None).await.context("open warehouse")?;
     let deadline = Instant::now() + limit;
     let raw_intervals: i64 = client.query_one(RAW_INTERVALS, &[]).await.context("count raw intervals")?.get(0);
     loop {
@@ -44,10 +42,7 @@ pub(crate) async fn wait(url: &str, limit: Duration) -> anyhow::Result<Facts> {
         let facts =
             row.map(|row| Facts { hourly: row.get(0), daily: row.get(1), intervals: row.get(2), raw_intervals });
         match facts {
-            Some(facts) if facts.intervals >= raw_intervals => {
-                connection.abort();
-                return Ok(facts);
-            }
+            Some(facts) if facts.intervals >= raw_intervals => return Ok(facts),
             _ if Instant::now() >= deadline => {
                 bail!("facts are not complete after {} s: {facts:?}; see the loader's log", limit.as_secs())
             }

@@ -17,7 +17,7 @@ const TABLES: [&str; 4] = ["landing", "readings", "rejected", "alerts"];
 /// When the catalog does not answer; a table that can't be read is a finding.
 pub(crate) async fn probe(args: &LakeArgs) -> anyhow::Result<Vec<Finding>> {
     let url = required(args.catalog_url.as_ref(), "--catalog-url", "ICEBERG_CATALOG_URL")?;
-    let client = postgres(url, "--catalog-url").await?;
+    let client = postgres(url, "--catalog-url", args.catalog_ca_file.as_deref()).await?;
     let mut findings = vec![rights(&client).await?];
     let reader = LakeReader::new(args)?;
     let (mut there, mut newest) = (0, None);

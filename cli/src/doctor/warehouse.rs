@@ -3,6 +3,7 @@
 use super::finding::Finding;
 use crate::stores::{WarehouseArgs, given, postgres};
 use anyhow::Context;
+use std::path::Path;
 use tokio_postgres::Client;
 
 const WAREHOUSE: &str = "warehouse";
@@ -37,7 +38,7 @@ pub(crate) async fn probe(args: &WarehouseArgs, roles: &RoleArgs) -> anyhow::Res
     ];
     for (role, option, url) in others {
         if let Some(url) = given(url) {
-            findings.push(writer(role, option, url).await);
+            findings.push(writer(role, option, url, args.warehouse_ca_file.as_deref()).await);
         }
     }
     Ok(findings)
@@ -124,9 +125,9 @@ async fn quarantine(client: &Client) -> anyhow::Result<Option<Finding>> {
 }
 
 /// A role that has to make tables.
-async fn writer(role: &'static str, option: &str, url: &str) -> Finding {
+async fn writer(role: &'static str, option: &str, url: &str, ca_file: Option<&Path>) -> Finding {
     let check = format!("role of {role}");
-    match may_create(option, url).await {
+    match may_create(option, url, ca_file).await {
         Ok((user, true)) => Finding::ok(WAREHOUSE, check, format!("{user} may create schemas")),
         Ok((user, false)) => Finding::fail(WAREHOUSE, check, format!("{user} may not create schemas")).advise(
             format!("{role} can't make or migrate its tables"),
@@ -137,8 +138,8 @@ async fn writer(role: &'static str, option: &str, url: &str) -> Finding {
     }
 }
 
-async fn may_create(option: &str, url: &str) -> anyhow::Result<(String, bool)> {
-    let client = postgres(url, option).await?;
+async fn may_create(option: &str, url: &str, ca_file: Option<&Path>) -> anyhow::Result<(String, bool)> {
+    let client = postgres(url, option, ca_file).await?;
     let query = "SELECT current_user::text, has_database_privilege(current_database(), 'CREATE')";
     let row = client.query_one(query, &[]).await.context("ask for rights")?;
     Ok((row.get(0), row.get(1)))

@@ -1,10 +1,12 @@
 //! A reader of Iceberg tables of its own: metadata file → manifest list → manifests → data files, by the Iceberg
 //! specification (v2). It deliberately shares nothing with the writer, so a writer's mistake cannot hide in its own reader.
 
+use crate::stores::postgres;
 use anyhow::{Context, anyhow, ensure};
 use apache_avro::types::Value;
 use bytes::Bytes;
 use object_store::{ObjectStore, ObjectStoreExt, aws::AmazonS3Builder, path::Path};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Where the lake is.
@@ -29,6 +31,9 @@ pub(crate) struct LakeArgs {
     /// Connection URL of the SQL catalog
     #[arg(long, env = "ICEBERG_CATALOG_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) catalog_url: Option<String>,
+    /// PEM file with the certificates to trust when that URL asks for TLS (sslmode); the machine's when left out
+    #[arg(long, env = "ICEBERG_CATALOG_CA_FILE", value_name = "FILE")]
+    pub(crate) catalog_ca_file: Option<PathBuf>,
     /// Name of the catalog
     #[arg(long, env = "ICEBERG_CATALOG_NAME", default_value = "meterway")]
     catalog_name: String,
@@ -145,7 +150,8 @@ impl LakeReader {
 
     async fn metadata_location(&self, table: &str) -> anyhow::Result<Option<String>> {
         let url = crate::required(self.args.catalog_url.as_ref(), "--catalog-url", "ICEBERG_CATALOG_URL")?;
-        let client = super::warehouse::connect(url).await.context("open catalog")?;
+        let ca_file = self.args.catalog_ca_file.as_deref();
+        let client = postgres(url, "--catalog-url", ca_file).await.context("open catalog")?;
         let exists: Option<String> = client
             .query_one("SELECT to_regclass('iceberg_tables')::text", &[])
             .await

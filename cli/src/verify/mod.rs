@@ -17,6 +17,7 @@ use crate::{
     connection::{KafkaArgs, RegistryArgs},
     exit::Exit,
     out::Out,
+    stores::WarehouseArgs,
 };
 use anyhow::Context;
 use audit::Audit;
@@ -43,9 +44,8 @@ pub(crate) struct VerifyArgs {
     registry: RegistryArgs,
     #[command(flatten)]
     lake: LakeArgs,
-    /// Connection URL of the warehouse
-    #[arg(long, env = "WAREHOUSE_READER_URL", value_name = "URL", hide_env_values = true)]
-    warehouse_url: Option<String>,
+    #[command(flatten)]
+    warehouse: WarehouseArgs,
     /// Seconds to wait until decisions, lake and warehouse have caught up with what was in the raw topic at the start
     #[arg(long, default_value_t = 0)]
     wait: u64,
@@ -146,9 +146,8 @@ async fn compare_stores(
 ) -> anyhow::Result<Report> {
     let windows = Windows(audits.iter().map(|(window, audit)| (audit.partition(), window.clone())).collect());
     let lake = LakeReader::new(&args.lake)?;
-    let url = crate::required(args.warehouse_url.as_ref(), "--warehouse-url", "WAREHOUSE_READER_URL")?;
     loop {
-        let warehouse = warehouse::connect(url).await.context("open warehouse")?;
+        let warehouse = args.warehouse.connect().await.context("open warehouse")?;
         let stores = report::Stores {
             landing: lake::landing(&lake, &args.raw_topic, &windows).await?,
             lake: lake::readings(&lake, &windows).await?,

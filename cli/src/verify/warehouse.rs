@@ -9,21 +9,7 @@ use super::{
 use anyhow::Context;
 use futures::{TryStreamExt, pin_mut};
 use std::collections::BTreeMap;
-use tokio_postgres::{Client, NoTls, binary_copy::BinaryCopyOutStream, types::Type};
-
-/// Connects to a PostgreSQL by its URL.
-///
-/// # Errors
-/// When the server cannot be reached or refuses.
-pub(crate) async fn connect(url: &str) -> anyhow::Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.context("connect to postgresql")?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "postgresql connection ended");
-        }
-    });
-    Ok(client)
-}
+use tokio_postgres::{Client, binary_copy::BinaryCopyOutStream, types::Type};
 
 /// Counts raw.readings.
 ///

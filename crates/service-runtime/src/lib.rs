@@ -45,7 +45,7 @@ pub use log::{LogConfig, LogFormat};
 pub use metrics::MetricsHandle;
 pub use secret::Secret;
 pub use time::{sleep, sleep_or_shutdown};
-pub use tls::install_crypto_provider;
+pub use tls::{install_crypto_provider, tls_client};
 
 /// The configuration is invalid; nothing was started (BSD `EX_USAGE`).
 pub const EXIT_CONFIG: u8 = 64;

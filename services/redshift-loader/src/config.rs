@@ -56,7 +56,7 @@ pub struct WarehouseConfig {
     pub dialect: Dialect,
     /// `postgresql://user:password@host:port/database`.
     pub url: Secret,
-    /// PEM file with further certificates to trust; empty for none.
+    /// PEM file with the certificates to trust; the machine's when empty.
     pub tls_ca_file: PathBuf,
     /// Longest wait for a connection.
     #[serde(with = "humantime_serde")]

@@ -8,13 +8,14 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Transaction};
 use meter_model::TenantId;
+use service_runtime::tls_client;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{NoTls, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::PostgresConfig;
 use crate::edge::StoreError;
-use crate::edge::tls::Tls;
 
 /// Work that crosses tenants. The policies of the schema say what each may touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +61,9 @@ impl Database {
         let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = match &config.ca_file {
             None => Manager::from_config(postgres, NoTls, manager_config),
-            Some(file) => Manager::from_config(postgres, Tls::trusting(file)?, manager_config),
+            Some(file) => {
+                Manager::from_config(postgres, MakeRustlsConnect::new(tls_client(Some(file))?), manager_config)
+            }
         };
         let pool = Pool::builder(manager)
             .max_size(config.pool_size)

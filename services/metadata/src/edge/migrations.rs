@@ -1,12 +1,13 @@
 //! The schema: its migrations are part of the program, so program and schema can't drift apart unnoticed.
 
 use anyhow::{Context, bail};
+use service_runtime::tls_client;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::PostgresConfig;
 use crate::edge::database::{Database, client_config};
-use crate::edge::tls::Tls;
 
 refinery::embed_migrations!("migrations");
 
@@ -40,7 +41,7 @@ async fn open(config: &PostgresConfig, postgres: &tokio_postgres::Config) -> any
             (client, tokio::spawn(connection))
         }
         Some(file) => {
-            let (client, connection) = postgres.connect(Tls::trusting(file)?).await?;
+            let (client, connection) = postgres.connect(MakeRustlsConnect::new(tls_client(Some(file))?)).await?;
             (client, tokio::spawn(connection))
         }
     })

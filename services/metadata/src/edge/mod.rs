@@ -7,6 +7,5 @@ pub mod migrations;
 mod publisher;
 pub mod relay;
 pub mod store;
-mod tls;
 
 pub use error::StoreError;

@@ -1,13 +1,35 @@
 //! Connections: with deadlines on everything, so that neither a dead server nor a frozen loader holds a lock for ever.
 
+use std::path::Path;
 use std::time::Duration;
 
-use service_runtime::Secret;
+use service_runtime::{Secret, tls_client};
 use tokio_postgres::{Client, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::super::warehouse::WarehouseError;
 use super::error::classify;
-use super::tls::Tls;
+
+/// Makes encrypted connections, with certificates and host names verified. Whether one is made says `sslmode` in the URL:
+/// `disable`, `prefer` or `require`.
+#[derive(Clone)]
+pub struct Tls(MakeRustlsConnect);
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tls")
+    }
+}
+
+impl Tls {
+    /// Trusts the certificates of a PEM file, or the machine's when there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds no certificate.
+    pub fn new(ca_file: Option<&Path>) -> anyhow::Result<Self> {
+        Ok(Self(MakeRustlsConnect::new(tls_client(ca_file)?)))
+    }
+}
 
 /// How to reach the warehouse.
 #[derive(Debug, Clone)]
@@ -32,7 +54,7 @@ pub(super) async fn connect(settings: &PostgresSettings) -> Result<Client, Wareh
 /// Opens a connection and runs the statements that prepare its session. Its driver task ends when the client is dropped.
 pub(in crate::edge) async fn open(settings: &PostgresSettings, session: &str) -> Result<Client, WarehouseError> {
     let config = parse(settings)?;
-    let opening = tokio::time::timeout(settings.connect_timeout, config.connect(settings.tls.clone()));
+    let opening = tokio::time::timeout(settings.connect_timeout, config.connect(settings.tls.0.clone()));
     let (client, connection) = match opening.await {
         Ok(opened) => opened.map_err(classify("connect to the warehouse"))?,
         Err(elapsed) => {

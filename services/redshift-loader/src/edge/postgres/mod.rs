@@ -9,7 +9,6 @@ mod device_rows;
 pub(in crate::edge) mod error;
 mod load;
 mod migrate;
-mod tls;
 
 use async_trait::async_trait;
 use lake::{LakeFile, LakeTable};
@@ -17,9 +16,8 @@ use meterway_schemas::WarehouseLoad;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 
-pub use self::connect::PostgresSettings;
+pub use self::connect::{PostgresSettings, Tls};
 pub use self::migrate::migrate;
-pub use self::tls::Tls;
 
 use self::error::classify;
 use super::warehouse::{RetryRequest, Warehouse, WarehouseError};
