@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 bin=$1
 shift
 
-unset METERWAY_PORT_BASE # of another stack, in a shell that sourced its settings
+unset METERWAY_PORT_BASE METERWAY_KAFKA_BROKERS # of another stack, in a shell that sourced its settings
 export METERWAY_STACK=demo
 # Every run begins empty, so that its counts are its own.
 export METERWAY_STACK_FRESH=1

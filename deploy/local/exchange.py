@@ -28,7 +28,7 @@ Settings = dict[str, str]
 def kafka_write(settings: Settings) -> None:
     server = {"bootstrap.servers": settings["KAFKA_BOOTSTRAP"]}
     admin = AdminClient(server)
-    admin.create_topics([NewTopic(NAME, 1, 1)])[NAME].result(30)
+    admin.create_topics([NewTopic(NAME, 1)])[NAME].result(30)
     producer = Producer({**server, "acks": "all", "message.max.bytes": 9437184, "delivery.timeout.ms": 20000})
     failures: list[object] = []
     # The large message: an 8 MiB payload is within the stack's limit.

@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 bin=$1
 step() { printf '\n== %s (%ss)\n' "$*" "$SECONDS"; }
 
-unset METERWAY_PORT_BASE # of another stack, in a shell that sourced its settings
+unset METERWAY_PORT_BASE METERWAY_KAFKA_BROKERS # of another stack, in a shell that sourced its settings
 export METERWAY_STACK=test METERWAY_STACK_FRESH=1
 # Whatever happens, nothing is left running.
 trap 'status=$?; step "stopping the test stack"; deploy/local/stack.sh down; exit $status' EXIT

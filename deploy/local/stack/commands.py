@@ -1,4 +1,4 @@
-"""The commands: up, down, status, wipe, env, logs."""
+"""The commands for a whole stack: up, down, status, wipe, env, logs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import replace
 
 from . import ports
 from .components import Component, all_of
 from .errors import StackError
-from .layout import Stack, recorded_port_base
+from .layout import Stack, recorded_brokers, recorded_port_base
 
 _FREE_DISK_BYTES = 2 << 30
 _START_LIMIT_S = 120
@@ -23,19 +24,21 @@ _STOP_LIMIT_S = 5
 _ANSWER_LIMIT_S = 3
 
 
-def up(stack: Stack, _component: str | None) -> int:
+def up(stack: Stack, _names: list[str]) -> int:
     """Starts what is not running and waits for a real answer of everything."""
     with _locked(stack):
         if os.environ.get("METERWAY_STACK_FRESH") == "1":
-            _end(all_of(stack))
-            _remove(stack)
+            before = replace(stack, brokers=recorded_brokers(stack.name) or stack.brokers)
+            end(all_of(before))
+            _remove(before)
+        _check_same_brokers(stack)
         components = all_of(stack)
         missing = [component for component in components if component.daemon.pid() is None]
         if len(missing) < len(components):
             _check_same_ports(stack)
         _check_disk(stack)
         _check_ports(missing)
-        _write_env(stack, components)
+        write_env(stack)
         failed = _start_all(stack, components)
         if failed:
             raise StackError(f"\nNot up: {', '.join(failed)}. The rest keeps running; `stack.sh down` ends it.")
@@ -43,25 +46,25 @@ def up(stack: Stack, _component: str | None) -> int:
     return 0
 
 
-def down(stack: Stack, _component: str | None) -> int:
+def down(stack: Stack, _names: list[str]) -> int:
     """Ends the processes of the stack, and no others."""
     with _locked(stack):
         started = time.monotonic()
-        ended = _end(all_of(stack))
+        ended = end(all_of(stack))
         print(f"stack {stack.name}: {ended} processes ended in {time.monotonic() - started:.1f} s; data kept")
     return 0
 
 
-def wipe(stack: Stack, _component: str | None) -> int:
+def wipe(stack: Stack, _names: list[str]) -> int:
     """Ends the processes and deletes everything the stack wrote."""
     with _locked(stack):
-        _end(all_of(stack))
+        end(all_of(stack))
         _remove(stack)
         print(f"stack {stack.name}: data deleted")
     return 0
 
 
-def status(stack: Stack, _component: str | None) -> int:
+def status(stack: Stack, _names: list[str]) -> int:
     """Shows the state of every component; 1 unless all answer."""
     components = all_of(stack)
     with ThreadPoolExecutor(len(components)) as pool:
@@ -73,27 +76,32 @@ def status(stack: Stack, _component: str | None) -> int:
     return 0 if all(state == "ready" for state in states) else 1
 
 
-def env(stack: Stack, _component: str | None) -> int:
+def env(stack: Stack, _names: list[str]) -> int:
     """Prints the settings programs need."""
     print(_settings(stack, all_of(stack)), end="")
     return 0
 
 
-def logs(stack: Stack, component: str | None) -> int:
-    """Prints the end of one log, or of all."""
-    chosen = [each for each in all_of(stack) if component in (None, each.name)]
-    if not chosen:
-        raise StackError(f"{component!r} is no component; there are {', '.join(each.name for each in all_of(stack))}.")
-    for each in chosen:
+def logs(stack: Stack, names: list[str]) -> int:
+    """Prints the end of the named logs, or of all."""
+    for each in named(stack, names) if names else all_of(stack):
         print(f"==> {each.daemon.log}\n{each.daemon.log_tail(40)}\n")
     return 0
+
+
+def named(stack: Stack, names: list[str]) -> list[Component]:
+    """The components of these names."""
+    known = {component.name: component for component in all_of(stack)}
+    if unknown := [name for name in names if name not in known]:
+        raise StackError(f"{', '.join(unknown)}: no component; there are {', '.join(known)}.")
+    return [known[name] for name in names]
 
 
 def _start_all(stack: Stack, components: list[Component]) -> list[str]:
     """Starts the components side by side; returns the names of those that did not come up."""
     failed = []
     with ThreadPoolExecutor(len(components)) as pool:
-        starts = {pool.submit(_start, component): component for component in components}
+        starts = {pool.submit(start, component): component for component in components}
         for done in as_completed(starts):
             name = starts[done].name
             try:
@@ -104,7 +112,7 @@ def _start_all(stack: Stack, components: list[Component]) -> list[str]:
     return failed
 
 
-def _start(component: Component) -> str:
+def start(component: Component) -> str:
     """Brings one component up; returns what there is to say about it."""
     started = time.monotonic()
     running = component.daemon.pid()
@@ -127,7 +135,7 @@ def _await_answer(component: Component) -> None:
         if component.daemon.pid() is None:
             raise StackError(f"ended by itself; the last lines of {component.daemon.log}:\n{_tail(component)}")
         if time.monotonic() > deadline:
-            _end([component])
+            end([component])
             raise StackError(
                 f"no good answer within {_START_LIMIT_S} s ({problem}); see {component.daemon.log}:\n{_tail(component)}"
             )
@@ -138,12 +146,14 @@ def _tail(component: Component) -> str:
     return "\n".join(f"    {line}" for line in component.daemon.log_tail(15).splitlines())
 
 
-def _end(components: list[Component]) -> int:
+def end(components: list[Component], limit_s: float = _STOP_LIMIT_S) -> int:
     """Ends the processes that run, politely first; returns how many there were."""
     running = [component for component in components if component.daemon.pid() is not None]
     for component in running:
         component.daemon.signal(component.stop_signal)
-    deadline = time.monotonic() + _STOP_LIMIT_S
+        # A paused process would not hear it.
+        component.daemon.signal_family(signal.SIGCONT)
+    deadline = time.monotonic() + limit_s
     for component in running:
         if not component.daemon.ended_within(deadline - time.monotonic()):
             component.daemon.signal(signal.SIGKILL)
@@ -171,14 +181,16 @@ def _state(component: Component) -> str:
 
 def _settings(stack: Stack, components: list[Component]) -> str:
     settings = {"METERWAY_STACK": stack.name, "METERWAY_PORT_BASE": str(stack.port_base)}
+    settings["METERWAY_KAFKA_BROKERS"] = str(stack.brokers)
     for component in components:
         settings |= component.settings()
     return "".join(f"{key}={value}\n" for key, value in settings.items())
 
 
-def _write_env(stack: Stack, components: list[Component]) -> None:
+def write_env(stack: Stack) -> None:
+    """Writes the settings programs need to their file."""
     with open(os.open(stack.env_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(_settings(stack, components))
+        file.write(_settings(stack, all_of(stack)))
 
 
 def _check_disk(stack: Stack) -> None:
@@ -195,6 +207,14 @@ def _check_same_ports(stack: Stack) -> None:
     if running != stack.port_base:
         raise StackError(
             f"Stack {stack.name} runs with ports from {running}: `stack.sh down` before moving it to {stack.port_base}."
+        )
+
+
+def _check_same_brokers(stack: Stack) -> None:
+    before = recorded_brokers(stack.name) or stack.brokers
+    if before != stack.brokers:
+        raise StackError(
+            f"Stack {stack.name} was made with {before} Kafka brokers, not {stack.brokers}: `stack.sh wipe` it first."
         )
 
 

@@ -26,6 +26,7 @@ class Stack:
 
     name: str
     port_base: int
+    brokers: int = 1
 
     @property
     def folder(self) -> Path:
@@ -56,14 +57,31 @@ def from_environment() -> Stack:
     name = os.environ.get("METERWAY_STACK") or DEFAULT_NAME
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
         raise StackError(f"METERWAY_STACK={name!r} is not a stack name: use lower-case letters, digits and '-'.")
-    return Stack(name, _wanted_port_base(name) or recorded_port_base(name) or _default_port_base(name))
+    base = _wanted_port_base(name) or recorded_port_base(name) or _default_port_base(name)
+    return Stack(name, base, _wanted_brokers() or recorded_brokers(name) or 1)
 
 
 def recorded_port_base(name: str) -> int | None:
     """The port base the stack was last started with."""
+    return _recorded(name, "METERWAY_PORT_BASE")
+
+
+def recorded_brokers(name: str) -> int | None:
+    """The number of Kafka brokers the stack was last started with."""
+    return _recorded(name, "METERWAY_KAFKA_BROKERS")
+
+
+def _recorded(name: str, setting: str) -> int | None:
     file = Stack(name, 0).env_file
-    found = re.search(r"^METERWAY_PORT_BASE=(\d+)$", file.read_text(), re.MULTILINE) if file.exists() else None
+    found = re.search(rf"^{setting}=(\d+)$", file.read_text(), re.MULTILINE) if file.exists() else None
     return int(found[1]) if found else None
+
+
+def _wanted_brokers() -> int | None:
+    given = os.environ.get("METERWAY_KAFKA_BROKERS")
+    if given not in (None, "", "1", "3"):
+        raise StackError(f"METERWAY_KAFKA_BROKERS={given!r} must be 1 or 3: two brokers survive no loss of one.")
+    return int(given) if given else None
 
 
 def _wanted_port_base(name: str) -> int | None:

@@ -65,6 +65,24 @@ class Daemon:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
+    def signal_family(self, number: signal.Signals) -> None:
+        """Signals the process and all that descend from it."""
+        for pid in self.family():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def family(self) -> list[int]:
+        """The running process and all that descend from it."""
+        children: dict[int, list[int]] = {}
+        for entry in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                parent = int(entry.read_text().rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry.parent.name))
+        family = [pid] if (pid := self.pid()) else []
+        for member in family:
+            family += children.get(member, [])
+        return family
+
     def ended_within(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
         while self.pid() is not None:

@@ -14,4 +14,5 @@ __all__ = ["Component", "all_of"]
 
 
 def all_of(stack: Stack) -> list[Component]:
-    return [component(stack) for component in (Kafka, Registry, ObjectStore, Postgres, DynamoDb)]
+    brokers = [Kafka(stack, node) for node in range(1, stack.brokers + 1)]
+    return [*brokers, *(component(stack) for component in (Registry, ObjectStore, Postgres, DynamoDb))]
