@@ -29,6 +29,7 @@ mod admin;
 mod avro;
 mod config;
 mod consumer;
+pub mod core;
 pub mod dead_letter;
 pub mod metrics;
 mod producer;

@@ -321,7 +321,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn block_gives_back_what_was_pushed(records in proptest::collection::vec(parts(), 0..20), first in 0_i64..1000) {
             let mut builder = RecordBlockBuilder::new("t", 3);

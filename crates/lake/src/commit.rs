@@ -7,10 +7,12 @@ use iceberg::table::Table;
 use iceberg::transaction::{ApplyTransactionAction, Transaction};
 use uuid::Uuid;
 
+use crate::core::commit::{Begin, Meaning, Progress, Settlement, begin, meaning, settle};
 use crate::core::heads::{Advance, HeadSet};
+use crate::core::history::TableHeads;
 use crate::error::{CommitError, LakeError};
-use crate::guarded::{HeadChecked, Progress};
-use crate::table::{LakeTable, SUMMARY_COMMIT_ID, SUMMARY_HEADS, TableHeads, commit_id_of, history};
+use crate::guarded::HeadChecked;
+use crate::table::{LakeTable, SUMMARY_COMMIT_ID, SUMMARY_HEADS, commit_id_of, history};
 use crate::writer::WrittenFile;
 
 /// What is to be committed. It stays the same over all attempts of one commit.
@@ -52,7 +54,7 @@ impl LakeTable {
     pub async fn commit(&self, request: &CommitRequest) -> Result<Committed, CommitError> {
         let heads = request.base.heads.advance(&request.advances)?;
         let base = self.reload().await.map_err(CommitError::NotSent)?;
-        if base.metadata().current_snapshot_id() != request.base.snapshot_id {
+        if begin(request.base.snapshot_id, base.metadata().current_snapshot_id()) == Begin::Settle {
             return self.settle(&base, request, heads);
         }
         let guard = HeadChecked::new(Arc::clone(&self.catalog), request.base.snapshot_id);
@@ -71,39 +73,32 @@ impl LakeTable {
         error: iceberg::Error,
     ) -> Result<Committed, CommitError> {
         let error = LakeError::iceberg("commit to the table")(error);
-        if guard.progress() == Progress::NotSent {
-            return Err(CommitError::NotSent(error));
+        let current = match guard.progress() {
+            Progress::NotSent => None,
+            Progress::Refused | Progress::Sent => self.reload().await.ok(),
+        };
+        let snapshot = current.as_ref().map(|table| table.metadata().current_snapshot_id());
+        match (meaning(guard.progress(), request.base.snapshot_id, snapshot), current) {
+            (Meaning::NotSent, _) => Err(CommitError::NotSent(error)),
+            (Meaning::Settle, Some(current)) => self.settle(&current, request, heads),
+            (Meaning::Settle | Meaning::Unknown, _) => Err(CommitError::Unknown(error)),
         }
-        let Ok(current) = self.reload().await else { return Err(CommitError::Unknown(error)) };
-        let moved = current.metadata().current_snapshot_id() != request.base.snapshot_id;
-        if moved || guard.progress() == Progress::Refused {
-            return self.settle(&current, request, heads);
-        }
-        // It may still be on its way to the catalog; if it arrives later, the next attempt is refused and finds it.
-        Err(CommitError::Unknown(error))
     }
 
     /// Looks for our commit among the snapshots since the base.
     fn settle(&self, table: &Table, request: &CommitRequest, heads: HeadSet) -> Result<Committed, CommitError> {
-        let base = request.base.snapshot_id;
-        let ours = history(table.metadata())
-            .take_while(|snapshot| Some(snapshot.snapshot_id()) != base)
-            .find(|snapshot| commit_id_of(snapshot) == Some(request.commit_id));
-        let current = table.metadata().current_snapshot_id();
-        match ours {
-            Some(snapshot) if Some(snapshot.snapshot_id()) == current => Ok(Committed {
-                at_micros: snapshot.timestamp_ms() * 1000,
-                snapshot_id: snapshot.snapshot_id(),
-                heads: TableHeads { snapshot_id: current, commit_id: Some(request.commit_id), heads },
-            }),
-            // Ours is done, and somebody went on from there: what the heads are now only the table knows.
-            Some(snapshot) => Ok(Committed {
-                at_micros: snapshot.timestamp_ms() * 1000,
-                snapshot_id: snapshot.snapshot_id(),
-                heads: self.heads_of(table.metadata()).map_err(CommitError::Unknown)?,
-            }),
-            None => Err(CommitError::Stale { expected: base, current }),
-        }
+        let metadata = table.metadata();
+        let commits = history(metadata).map(|snapshot| (snapshot.snapshot_id(), commit_id_of(snapshot)));
+        let (expected, current) = (request.base.snapshot_id, metadata.current_snapshot_id());
+        let (snapshot_id, heads) = match settle(commits, expected, request.commit_id) {
+            Settlement::Current(id) => {
+                (id, TableHeads { snapshot_id: current, commit_id: Some(request.commit_id), heads })
+            }
+            Settlement::Behind(id) => (id, self.heads_of(metadata).map_err(CommitError::Unknown)?),
+            Settlement::Absent => return Err(CommitError::Stale { expected, current }),
+        };
+        let at_micros = metadata.snapshot_by_id(snapshot_id).map_or(0, |snapshot| snapshot.timestamp_ms() * 1000);
+        Ok(Committed { at_micros, snapshot_id, heads })
     }
 }
 

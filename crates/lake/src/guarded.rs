@@ -11,16 +11,7 @@ use async_trait::async_trait;
 use iceberg::table::Table;
 use iceberg::{Catalog, Error, ErrorKind, Namespace, NamespaceIdent, Result, TableCommit, TableCreation, TableIdent};
 
-/// How far a commit has come, which decides what its error means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Progress {
-    /// Nothing was sent to the catalog.
-    NotSent,
-    /// The table did not stand where it should, or the catalog refused because it moved meanwhile.
-    Refused,
-    /// The catalog was asked to commit, and its answer was neither yes nor no.
-    Sent,
-}
+use crate::core::commit::Progress;
 
 /// See the module documentation.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use iceberg::table::Table;
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use uuid::Uuid;
 
+use crate::core::history::added_after;
 use crate::error::LakeError;
 use crate::table::{LakeTable, commit_id_of, history};
 
@@ -54,19 +55,12 @@ impl LakeTable {
     /// have expired: what they added can no longer be told.
     pub async fn snapshots_after(&self, after: Option<i64>) -> Result<Vec<SnapshotFiles>, LakeError> {
         let table = self.reload().await?;
-        let mut missing = table.metadata().current_snapshot_id();
-        let mut ids = Vec::new();
-        for snapshot in history(table.metadata()).take_while(|snapshot| Some(snapshot.snapshot_id()) != after) {
-            ids.push(snapshot.snapshot_id());
-            missing = snapshot.parent_snapshot_id();
-        }
-        if missing != after {
-            let snapshot_id = after.or(missing).unwrap_or_default();
-            return Err(LakeError::UnknownSnapshot { table: self.name().to_owned(), snapshot_id });
-        }
+        let snapshots = history(table.metadata()).map(|one| (one.snapshot_id(), one.parent_snapshot_id()));
+        let ids = added_after(snapshots, after)
+            .map_err(|snapshot_id| LakeError::UnknownSnapshot { table: self.name().to_owned(), snapshot_id })?;
         let mut snapshots = Vec::with_capacity(ids.len());
-        for id in ids.iter().rev() {
-            let snapshot = table.metadata().snapshot_by_id(*id).expect("the id comes from the same metadata");
+        for id in ids {
+            let snapshot = table.metadata().snapshot_by_id(id).expect("the id comes from the same metadata");
             snapshots.push(self.added_by(&table, snapshot).await?);
         }
         Ok(snapshots)

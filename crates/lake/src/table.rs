@@ -7,25 +7,14 @@ use iceberg::spec::{Snapshot, TableMetadata};
 use iceberg::table::Table;
 use uuid::Uuid;
 
-use crate::core::heads::HeadSet;
+use crate::core::history::{Marked, NoHeads, TableHeads, newest_heads};
 use crate::error::LakeError;
 use crate::tables::TableSpec;
 
-/// Key of a snapshot summary: the heads, as [`HeadSet::to_summary`] writes them.
+/// Key of a snapshot summary: the heads, as [`HeadSet::to_summary`](crate::HeadSet::to_summary) writes them.
 pub(crate) const SUMMARY_HEADS: &str = "meterway.heads";
 /// Key of a snapshot summary: the id that the writer chose for its commit.
 pub(crate) const SUMMARY_COMMIT_ID: &str = "meterway.commit-id";
-
-/// The heads of a table and where they were read.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TableHeads {
-    /// Current snapshot when they were read; `None` when the table has none yet. A commit is made on this one only.
-    pub snapshot_id: Option<i64>,
-    /// Id of the commit that wrote them; `None` when the table has none.
-    pub commit_id: Option<Uuid>,
-    /// The heads.
-    pub heads: HeadSet,
-}
 
 /// An open table. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -70,21 +59,18 @@ impl LakeTable {
     }
 
     pub(crate) fn heads_of(&self, metadata: &TableMetadata) -> Result<TableHeads, LakeError> {
-        let snapshot_id = metadata.current_snapshot_id();
-        for snapshot in history(metadata) {
-            if let Some(text) = snapshot.summary().additional_properties.get(SUMMARY_HEADS) {
-                let heads = HeadSet::from_summary(text).map_err(|problem| LakeError::UnreadableHeads {
-                    table: self.name.to_string(),
-                    snapshot_id: snapshot.snapshot_id(),
-                    problem,
-                })?;
-                return Ok(TableHeads { snapshot_id, commit_id: commit_id_of(snapshot), heads });
+        let marked = history(metadata).map(|snapshot| Marked {
+            id: snapshot.snapshot_id(),
+            commit_id: commit_id_of(snapshot),
+            heads: snapshot.summary().additional_properties.get(SUMMARY_HEADS).map(String::as_str),
+        });
+        let holds_rows = metadata.current_snapshot().is_some_and(|current| holds_rows(current));
+        newest_heads(marked, holds_rows).map_err(|problem| match problem {
+            NoHeads::DataWithoutHeads => LakeError::DataWithoutHeads { table: self.name.to_string() },
+            NoHeads::Unreadable { snapshot_id, problem } => {
+                LakeError::UnreadableHeads { table: self.name.to_string(), snapshot_id, problem }
             }
-        }
-        match metadata.current_snapshot() {
-            Some(current) if holds_rows(current) => Err(LakeError::DataWithoutHeads { table: self.name.to_string() }),
-            _ => Ok(TableHeads { snapshot_id, ..TableHeads::default() }),
-        }
+        })
     }
 }
 

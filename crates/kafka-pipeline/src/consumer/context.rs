@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use super::ConsumerError;
 use super::events::{Event, RevokeAck};
 use super::shared::{Notice, Shared, Slot};
+use crate::core::revocation::{Leaving, farewell};
 use crate::metrics;
 use crate::record::{NextOffset, TopicPartition};
 
@@ -95,14 +96,15 @@ impl Context {
             self.change(Change::Removed(at.clone()));
             metrics::lag(at, 0);
         }
+        let leaving = if lost { Leaving::Lost } else { Leaving::Revoked };
+        let acknowledged = match leaving {
+            Leaving::Revoked if !partitions.is_empty() => self.ask_to_give_up(&partitions),
+            _ => Vec::new(),
+        };
+        let pending = self.shared.take_commits_of(&partitions);
+        commit(consumer, &farewell(leaving, &partitions, pending, acknowledged), CommitMode::Sync);
         if lost {
-            self.shared.take_commits_of(&partitions);
             self.tell(Event::Revoked(partitions, RevokeAck::lost()));
-        } else if !partitions.is_empty() {
-            let acknowledged = self.ask_to_give_up(&partitions);
-            let mut positions = self.shared.take_commits_of(&partitions);
-            positions.extend(acknowledged.into_iter().filter(|(at, _)| partitions.contains(at)));
-            commit(consumer, &positions, CommitMode::Sync);
         }
         match consumer.rebalance_protocol() {
             RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),

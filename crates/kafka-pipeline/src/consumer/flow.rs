@@ -13,6 +13,7 @@ use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers};
 use super::config::{ConsumerConfig, OffsetReset};
 use super::context::Context;
 use super::shared::{Content, Delivery, Slot};
+use crate::core::position::{Admission, Epoch, Position};
 use crate::metrics;
 use crate::record::{NextOffset, RecordBlockBuilder, TopicPartition};
 
@@ -62,10 +63,7 @@ pub(crate) struct Flow {
 struct Intake {
     at: TopicPartition,
     slot: Arc<Slot>,
-    /// The epoch that records are taken under; `None` before the first start, when nothing may be accepted.
-    epoch: Option<u64>,
-    /// Offset expected next; lower ones are left over, or the position was reset.
-    next: i64,
+    position: Position,
     builder: RecordBlockBuilder,
     opened: Instant,
 }
@@ -73,22 +71,26 @@ struct Intake {
 impl Flow {
     pub(crate) fn new(at: TopicPartition, slot: Arc<Slot>, queue: PartitionQueue<Context>) -> Self {
         let builder = RecordBlockBuilder::at(at.clone());
-        let intake =
-            Intake { at: at.clone(), slot: Arc::clone(&slot), epoch: None, next: 0, builder, opened: Instant::now() };
+        let intake = Intake {
+            at: at.clone(),
+            slot: Arc::clone(&slot),
+            position: Position::default(),
+            builder,
+            opened: Instant::now(),
+        };
         Self { at, slot, paused: false, queue, intake }
     }
 
     /// Accepts records from `lowest` on, under a new epoch; what was collected before is forgotten.
-    pub(crate) fn begin(&mut self, epoch: u64, lowest: i64) {
-        self.intake.epoch = Some(epoch);
-        self.intake.next = lowest;
+    pub(crate) fn begin(&mut self, epoch: Epoch, lowest: i64) {
+        self.intake.position.begin(epoch, lowest);
         self.intake.builder.clear();
         self.slot.position.store(lowest, Ordering::Relaxed);
     }
 
     /// Offset expected next.
     pub(crate) fn next(&self) -> i64 {
-        self.intake.next
+        self.intake.position.next()
     }
 
     /// Takes what comes next in the client's queue of this partition, without waiting.
@@ -133,17 +135,15 @@ impl Flow {
 impl Intake {
     /// Takes a record; returns a block when one is complete.
     fn push(&mut self, message: &BorrowedMessage<'_>, limits: BlockLimits, now: Instant) -> Option<Delivery> {
-        self.epoch?;
-        let before = if message.offset() < self.next {
-            if !limits.may_go_back {
-                return None; // left over from before a start or a pause
+        let from = self.position.next();
+        let before = match self.position.admit(message.offset(), limits.may_go_back) {
+            Admission::NotStarted | Admission::LeftOver => return None,
+            Admission::Next => None,
+            Admission::WentBack => {
+                tracing::warn!(partition = %self.at, from, to = message.offset(), "position was reset");
+                self.take_block()
             }
-            tracing::warn!(partition = %self.at, from = self.next, to = message.offset(), "position was reset");
-            self.take_block()
-        } else {
-            None
         };
-        self.next = message.offset() + 1;
         if self.builder.is_empty() {
             self.opened = now;
         }
@@ -168,7 +168,7 @@ impl Intake {
 
     /// The open block, as it is.
     fn take_block(&mut self) -> Option<Delivery> {
-        let epoch = self.epoch?;
+        let epoch = self.position.epoch()?;
         if self.builder.is_empty() {
             return None;
         }
@@ -179,8 +179,8 @@ impl Intake {
 
     /// The word that the end was reached, to go behind the records before it.
     fn end(&self) -> Option<Delivery> {
-        let epoch = self.epoch?;
-        let content = Content::End(self.at.clone(), NextOffset(self.next.max(0)));
+        let epoch = self.position.epoch()?;
+        let content = Content::End(self.at.clone(), NextOffset(self.position.next().max(0)));
         Some(Delivery { slot: Arc::clone(&self.slot), epoch, content })
     }
 }

@@ -34,6 +34,7 @@ pub use self::{
     tail::{TailBlocks, read_tail},
 };
 use crate::config::{CreateError, KafkaConfig};
+use crate::core::position::Epoch;
 use crate::metrics;
 use crate::record::{NextOffset, TopicPartition};
 
@@ -152,7 +153,7 @@ impl Consumer {
     }
 
     /// Resolves the committed position and starts there, unless the partition was started again or revoked meanwhile.
-    async fn start_at_committed(&self, at: TopicPartition, slot: Arc<Slot>, epoch: u64) {
+    async fn start_at_committed(&self, at: TopicPartition, slot: Arc<Slot>, epoch: Epoch) {
         while slot.is_current(epoch) && !self.handle.shared.is_closing() {
             match self.committed(&at).await {
                 Ok(committed) => {

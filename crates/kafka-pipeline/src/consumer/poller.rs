@@ -23,6 +23,7 @@ use super::context::{Change, Context, commit};
 use super::flow::{BlockLimits, Flow, Polled};
 use super::shared::{Command, Content, Delivery, Notice, Shared, Slot};
 use crate::config::CreateError;
+use crate::core::position::Epoch;
 use crate::metrics::{self, PausedSeconds};
 use crate::record::TopicPartition;
 
@@ -43,7 +44,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 struct PendingStart {
     at: TopicPartition,
-    epoch: u64,
+    epoch: Epoch,
     offset: Offset,
     since: Instant,
 }

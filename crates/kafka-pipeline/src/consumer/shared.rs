@@ -16,6 +16,7 @@ use rdkafka::Offset;
 use super::ConsumerError;
 use super::config::StartAt;
 use super::events::Event;
+use crate::core::position::Epoch;
 use crate::record::{NextOffset, RecordBlock, TopicPartition};
 
 /// A partition that is assigned to this consumer, over the life of that assignment.
@@ -33,12 +34,12 @@ impl Slot {
     }
 
     /// Makes everything read so far stale; returns the epoch that is valid from now on.
-    pub(crate) fn renew(&self) -> u64 {
-        self.epoch.fetch_add(1, Ordering::AcqRel) + 1
+    pub(crate) fn renew(&self) -> Epoch {
+        Epoch(self.epoch.fetch_add(1, Ordering::AcqRel)).next()
     }
 
-    pub(crate) fn is_current(&self, epoch: u64) -> bool {
-        self.epoch.load(Ordering::Acquire) == epoch
+    pub(crate) fn is_current(&self, epoch: Epoch) -> bool {
+        Epoch(self.epoch.load(Ordering::Acquire)).covers(epoch)
     }
 }
 
@@ -47,7 +48,7 @@ impl Slot {
 pub(crate) enum Command {
     Start {
         at: TopicPartition,
-        epoch: u64,
+        epoch: Epoch,
         offset: Offset,
     },
     /// Leave a partition alone, or read it again.
@@ -61,7 +62,7 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) slot: Arc<Slot>,
-    pub(crate) epoch: u64,
+    pub(crate) epoch: Epoch,
     pub(crate) content: Content,
 }
 

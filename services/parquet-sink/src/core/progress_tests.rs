@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use lake::{Advance, Head, HeadKey, HeadSet};
 use proptest::prelude::*;
 
-use super::progress::{Owned, Unreadable};
+use super::progress::{Admission, AfterRefusal, Owned, Unreadable};
 
 fn key(partition: i32) -> HeadKey {
     HeadKey::new("meter.readings.validated.v1", "id-1", partition)
@@ -23,7 +23,8 @@ fn reading_begins_at_the_head_or_at_the_oldest_record() {
     owned.get_mut(1).unwrap().head.next = 5;
     let expected = Advance { key: key(1), from: None, to: Head { next: 5, watermark: -1 } };
     assert_eq!(owned.advances(), [expected]);
-    assert_eq!(owned.mark_committed(), [(1, 5)]);
+    let after = owned.committed(&heads(&[(0, 17, 12), (1, 5, -1)]));
+    assert_eq!((after.positions, after.restart), (vec![(1, 5)], false));
     assert!(owned.advances().is_empty());
 }
 
@@ -36,6 +37,39 @@ fn lost_and_truncated_records_are_refused() {
     let replaced = owned.begin(HeadKey::new(&key(0).topic, "id-2", 0), &table, (0, 20));
     assert!(matches!(replaced, Err(Unreadable::TopicReplaced(_))));
     assert!(owned.is_empty());
+}
+
+#[test]
+fn a_restart_that_is_cut_short_forgets_no_partition() {
+    let table = heads(&[(0, 17, 12), (1, 4, 3)]);
+    let mut owned = Owned::default();
+    assert_eq!(owned.adopt(&[0, 1], &table).begin, [0, 1]);
+    for partition in [0, 1] {
+        owned.begin(key(partition), &table, (0, 20)).unwrap();
+    }
+    owned.abandon();
+    owned.begin(key(0), &table, (0, 20)).unwrap();
+    // Cut here, as by the time limit of a revocation: partition 1 is ours and not begun.
+    assert_eq!(owned.waiting(), [1]);
+    assert_eq!(owned.admit(1, 4), Admission::NotOurs);
+    owned.release(0);
+    owned.abandon();
+    assert_eq!(owned.waiting(), [1]);
+}
+
+#[test]
+fn new_partitions_void_what_was_gathered_when_others_moved_our_heads() {
+    let mut owned = Owned::default();
+    owned.adopt(&[0], &heads(&[(0, 17, 12)]));
+    owned.begin(key(0), &heads(&[(0, 17, 12)]), (0, 20)).unwrap();
+    assert_eq!(
+        (owned.admit(0, 16), owned.admit(0, 17)),
+        (Admission::Again, Admission::Take(Head { next: 17, watermark: 12 }))
+    );
+    let calm = owned.clone().adopt(&[1], &heads(&[(0, 17, 12), (2, 9, 9)]));
+    assert_eq!((calm.begin, calm.void), (vec![1], false));
+    let moved = owned.adopt(&[1], &heads(&[(0, 18, 13)]));
+    assert_eq!((moved.begin, moved.void), (vec![0, 1], true));
 }
 
 /// Several sinks over one table and one partition, of which any may be a zombie: model of the whole protocol.
@@ -82,7 +116,7 @@ impl Sink {
     fn commit(&mut self, table: &mut Table) {
         if self.base.0 != table.version {
             // Refused: read the heads again and decide.
-            if !self.owned.agrees_with(&table.heads) {
+            if self.owned.after_refusal(&table.heads) == AfterRefusal::Restart {
                 *self = Self::start(table);
                 return;
             }
@@ -93,7 +127,7 @@ impl Sink {
         for (partition, offset) in self.gathered.drain(..) {
             table.rows.entry(partition).or_default().push(offset);
         }
-        self.owned.mark_committed();
+        assert!(!self.owned.committed(&table.heads).restart, "nobody was in between");
         self.base = (table.version, table.heads.clone());
     }
 }

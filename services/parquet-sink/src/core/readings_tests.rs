@@ -146,7 +146,6 @@ fn decisions() -> impl Strategy<Value = Vec<Decision>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
     /// Every reading comes out exactly once, in the partition of its tenant and day, and in order.
     #[test]
     fn rows_in_are_rows_out(decisions in decisions()) {

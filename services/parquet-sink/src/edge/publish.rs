@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::hints::Hints;
 use super::patience::{Component, Patience};
 use crate::core::file_policy::CommitReason;
-use crate::core::progress::Owned;
+use crate::core::progress::{AfterRefusal, Owned};
 use crate::core::rows::FileRows;
 use crate::metrics::RouteMetrics;
 
@@ -139,13 +139,16 @@ impl Publisher {
                 }
                 Err(CommitError::Stale { .. }) => {
                     let Some(heads) = self.read_heads(stop).await? else { return Ok(None) };
-                    if !owned.agrees_with(&heads.heads) {
-                        self.metrics.conflict("restarted");
-                        return Ok(Some(Outcome::Overtaken));
+                    match owned.after_refusal(&heads.heads) {
+                        AfterRefusal::Restart => {
+                            self.metrics.conflict("restarted");
+                            return Ok(Some(Outcome::Overtaken));
+                        }
+                        AfterRefusal::Rebase => {
+                            self.metrics.conflict("rebased");
+                            request.base = heads;
+                        }
                     }
-                    // Only partitions of others moved: the same files and moves are still right on top of the new state.
-                    self.metrics.conflict("rebased");
-                    request.base = heads;
                 }
                 Err(CommitError::Unknown(error) | CommitError::NotSent(error)) if error.is_transient() => {
                     if !series.wait(&error, stop).await {

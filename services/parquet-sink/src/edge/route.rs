@@ -21,7 +21,7 @@ use super::patience::{Component, Patience};
 use super::publish::{Outcome, Publisher};
 use crate::core::budget::Budget;
 use crate::core::file_policy::{CommitReason, CommitTriggers, Uncommitted, part_to_close};
-use crate::core::progress::Owned;
+use crate::core::progress::{Admission, Owned};
 use crate::core::rows::TableRows;
 use crate::metrics::RouteMetrics;
 
@@ -93,12 +93,12 @@ impl Route {
             return Ok(());
         }
         let Some(heads) = self.publisher.read_heads(stop).await? else { return Ok(()) };
-        let mut partitions: Vec<i32> = partitions.iter().map(|at| at.partition).collect();
-        if !self.owned.agrees_with(&heads.heads) {
-            // What was gathered belongs to a state of the table that is gone; begin anew with all partitions.
-            partitions.extend(self.abandon());
+        let partitions: Vec<i32> = partitions.iter().map(|at| at.partition).collect();
+        let adoption = self.owned.adopt(&partitions, &heads.heads);
+        if adoption.void {
+            self.drop_gathered();
         }
-        self.begin(&partitions, heads, stop).await
+        self.begin(&adoption.begin, heads, stop).await
     }
 
     /// Begins partitions at the heads.
@@ -159,11 +159,16 @@ impl Route {
     }
 
     async fn take(&mut self, block: &RecordBlock, stop: &CancellationToken) -> anyhow::Result<()> {
-        let Some(progress) = self.owned.get_mut(block.partition()) else { return Ok(()) };
-        if block.first_offset() < progress.head.next {
-            bail!("{}: offset {} came again without a restart", progress.key, block.first_offset());
-        }
-        if let Some(head) = self.intake.take(block, progress.head, self.rows.as_mut(), stop).await? {
+        let (partition, offset) = (block.partition(), block.first_offset());
+        let head = match self.owned.admit(partition, offset) {
+            Admission::NotOurs => return Ok(()),
+            Admission::Again => {
+                bail!("{}[{partition}]: offset {offset} came again without a restart", self.settings.topic)
+            }
+            Admission::Take(head) => head,
+        };
+        let Some(head) = self.intake.take(block, head, self.rows.as_mut(), stop).await? else { return Ok(()) };
+        if let Some(progress) = self.owned.get_mut(partition) {
             progress.head = head;
             self.since_micros.get_or_insert_with(|| SystemClock.now_micros());
         }
@@ -198,15 +203,11 @@ impl Route {
         let outcome = self.publisher.commit(&self.owned, reason, stop).await?;
         match outcome {
             Some(Outcome::Done(committed)) => {
-                let positions = self.owned.mark_committed();
+                let after = self.owned.committed(&committed.heads.heads);
                 self.since_micros = None;
                 self.report();
-                self.commit_positions(&positions);
-                if self.owned.agrees_with(&committed.heads.heads) {
-                    return Ok(true);
-                }
-                // Ours is done, but others have gone on from there with our partitions already.
-                self.restart(stop).await.map(|()| true)
+                self.commit_positions(&after.positions);
+                if after.restart { self.restart(stop).await.map(|()| true) } else { Ok(true) }
             }
             Some(Outcome::Overtaken) => {
                 tracing::warn!(route = self.metrics.0, "table was moved by somebody else, starting from its heads");
@@ -233,21 +234,23 @@ impl Route {
 
     /// Drops what was gathered and begins all partitions at the table's heads again.
     async fn restart(&mut self, stop: &CancellationToken) -> anyhow::Result<()> {
-        let partitions = self.abandon();
+        self.abandon();
         let Some(heads) = self.publisher.read_heads(stop).await? else { return Ok(()) };
-        self.begin(&partitions, heads, stop).await
+        self.begin(&self.owned.waiting(), heads, stop).await
     }
 
-    /// Drops what was gathered and every partition with it; returns them. Always safe: the table does not know of it, and
-    /// files without a commit are seen by nobody.
-    fn abandon(&mut self) -> Vec<i32> {
-        let partitions = self.owned.partitions();
-        self.owned = Owned::default();
+    /// Drops what was gathered, and with it how far the partitions have come. Always safe: the table does not know of it,
+    /// and files without a commit are seen by nobody.
+    fn abandon(&mut self) {
+        self.owned.abandon();
+        self.drop_gathered();
+    }
+
+    fn drop_gathered(&mut self) {
         self.rows.clear();
         self.publisher.files.clear();
         self.since_micros = None;
         self.report();
-        partitions
     }
 
     /// Tells the group how far the table is. A hint for lag displays: reading begins at the table's heads.

@@ -44,6 +44,11 @@ impl Checkpoint {
     }
 }
 
+/// Where to begin reading an output that holds the offsets `[low, high)`, to see its last `window` decisions.
+pub fn tail_from(low: i64, high: i64, window: u32) -> i64 {
+    low.max(high - i64::from(window))
+}
+
 /// Where to begin reading the raw partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resume {

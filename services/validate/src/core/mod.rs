@@ -2,7 +2,7 @@
 //!
 //! The way of a message: [`block`] takes it from its block, [`columns`] borrows its content, [`decide::Validator`] asks the rules of [`rules`]
 //! what they say in the light of the [`devices`] and the [`history`], and [`decision`] writes the result as one datum.
-//! [`checkpoint`] says where to go on after a restart.
+//! [`flight`] follows decisions on their way to the output, and [`checkpoint`] says where to go on after a restart.
 
 pub mod block;
 pub mod checkpoint;
@@ -10,6 +10,7 @@ pub mod columns;
 pub mod decide;
 pub mod decision;
 pub mod devices;
+pub mod flight;
 pub mod history;
 pub mod rules;
 pub mod tally;

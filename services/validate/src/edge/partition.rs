@@ -14,7 +14,7 @@ use super::line::{Line, LineError};
 use super::queue::BlockReceiver;
 use super::resume::{Resumed, resume_partition};
 use crate::core::block::{BlockDecider, DecidedBlock, has_unknown_device};
-use crate::core::checkpoint::OwnOutput;
+use crate::core::flight::{Flight, Sent};
 use crate::metrics;
 
 /// Blocks whose decisions may be under way at once. The producer's queue is bounded too; this bounds what a crash repeats.
@@ -44,8 +44,8 @@ impl PartitionWorker {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                delivered = writer.next_delivered(), if writer.is_busy() => writer.advance(delivered?)?,
-                block = self.blocks.recv(), if !writer.is_full() => match block {
+                delivered = writer.next_delivered(), if writer.flight.is_busy() => writer.advance(delivered?)?,
+                block = self.blocks.recv(), if !writer.flight.is_full() => match block {
                     Some(block) => tokio::select! {
                         biased;
                         // What was sent of the block is a prefix of its decisions, which is all that a successor needs.
@@ -60,15 +60,6 @@ impl PartitionWorker {
     }
 }
 
-/// A block whose decisions are under way.
-struct InFlight {
-    /// Of the last decision: those before it went to the same partition, so they arrived when it did.
-    receipt: DeliveryReceipt,
-    decisions: usize,
-    next: NextOffset,
-    timestamp_ms: i64,
-}
-
 /// Decides and writes.
 struct Writer {
     line: Arc<Line>,
@@ -76,9 +67,9 @@ struct Writer {
     decoder: BatchDecoder,
     decider: BlockDecider,
     decided: DecidedBlock,
-    output: OwnOutput,
-    in_flight: VecDeque<InFlight>,
-    done: Option<NextOffset>,
+    flight: Flight,
+    /// Of the last decision of each block of the flight.
+    receipts: VecDeque<DeliveryReceipt>,
 }
 
 impl Writer {
@@ -92,18 +83,9 @@ impl Writer {
             line,
             at: worker.at.clone(),
             decided: DecidedBlock::default(),
-            output: resumed.output,
-            in_flight: VecDeque::new(),
-            done: None,
+            flight: Flight::new(resumed.output, MAX_IN_FLIGHT),
+            receipts: VecDeque::new(),
         })
-    }
-
-    fn is_busy(&self) -> bool {
-        !self.in_flight.is_empty()
-    }
-
-    fn is_full(&self) -> bool {
-        self.in_flight.len() >= MAX_IN_FLIGHT
     }
 
     /// Decides about a block and sends the decisions, dead letters first.
@@ -155,12 +137,9 @@ impl Writer {
                 group.send(decision).await?;
             } else {
                 let receipt = self.line.producer.send(decision).await?;
-                self.in_flight.push_back(InFlight {
-                    receipt,
-                    decisions,
-                    next: block.next_offset(),
-                    timestamp_ms: raw.timestamp_ms,
-                });
+                self.receipts.push_back(receipt);
+                let next = block.next_offset().get();
+                self.flight.sent(Sent { decisions, next, timestamp_ms: raw.timestamp_ms });
             }
         }
         Ok(())
@@ -168,18 +147,17 @@ impl Writer {
 
     /// Waits for the oldest block under way; for ever when there is none. Cancel safe.
     async fn next_delivered(&mut self) -> Result<Delivered, DeliveryError> {
-        match self.in_flight.front_mut() {
-            Some(oldest) => (&mut oldest.receipt).await,
+        match self.receipts.front_mut() {
+            Some(oldest) => oldest.await,
             None => std::future::pending().await,
         }
     }
 
     /// Notes that the oldest block under way was delivered.
     fn advance(&mut self, delivered: Delivered) -> Result<(), LineError> {
-        let Some(block) = self.in_flight.pop_front() else { return Ok(()) };
-        self.output.observe(block.decisions, delivered.offset)?;
-        self.done = Some(block.next);
-        self.line.consumer.commit(&[(self.at.clone(), block.next)]);
+        self.receipts.pop_front();
+        let Some(block) = self.flight.delivered(delivered.offset)? else { return Ok(()) };
+        self.line.consumer.commit(&[(self.at.clone(), NextOffset(block.next))]);
         let now_ms = self.line.clock.now_micros() / 1_000;
         let delay_ms = u64::try_from(now_ms - block.timestamp_ms).unwrap_or(0);
         metrics::delay(self.at.partition, Duration::from_millis(delay_ms));
@@ -190,7 +168,7 @@ impl Writer {
     async fn drain(mut self) -> Result<Option<NextOffset>, LineError> {
         let deadline = self.line.drain_timeout;
         let drained = tokio::time::timeout(deadline, async {
-            while self.is_busy() {
+            while self.flight.is_busy() {
                 let delivered = self.next_delivered().await?;
                 self.advance(delivered)?;
             }
@@ -200,11 +178,11 @@ impl Writer {
             Ok(drained) => drained?,
             Err(_elapsed) => tracing::warn!(
                 kafka.partition = self.at.partition,
-                blocks = self.in_flight.len(),
+                blocks = self.flight.len(),
                 "abandon decisions under way: the next owner finds those that arrived"
             ),
         }
         metrics::history_released(self.at.partition);
-        Ok(self.done)
+        Ok(self.flight.done().map(NextOffset))
     }
 }

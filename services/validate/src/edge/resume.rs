@@ -7,7 +7,7 @@ use meterway_schemas::VALIDATED_BATCH;
 
 use super::line::{Line, LineError};
 use crate::core::block::{Learning, learn};
-use crate::core::checkpoint::{Checkpoint, OwnOutput, Place, Resume, resume};
+use crate::core::checkpoint::{Checkpoint, OwnOutput, Place, Resume, resume, tail_from};
 use crate::core::decide::Validator;
 use crate::metrics;
 
@@ -67,7 +67,7 @@ async fn rebuild(
 ) -> Result<(Checkpoint, OwnOutput, Learning), LineError> {
     let at = TopicPartition::new(line.topics.validated.as_str(), partition);
     let (low, high) = line.watermarks(&at).await?;
-    let from = low.max(high - i64::from(line.window_messages));
+    let from = tail_from(low, high, line.window_messages);
     let mut tail = read_tail(&line.kafka, &at, StartAt::Offset(NextOffset(from))).await?;
     let mut decoder = BatchDecoder::new(line.registry.clone(), VALIDATED_BATCH.avsc)?;
     let (mut checkpoint, mut learned) = (Checkpoint::default(), Learning::default());

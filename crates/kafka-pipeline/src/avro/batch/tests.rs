@@ -159,7 +159,6 @@ fn check_block(contract: &str, seed: u64, messages: usize) -> Result<(), TestCas
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn mutated_validated_batches_are_read_as_apache_avro_does_or_are_poison(seed: u64, messages in 1_usize..12) {
