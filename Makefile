@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build fmt lint demo demo-check test unit bench bench-sink stack-up stack-down clean
+.PHONY: help setup build fmt lint demo demo-check test unit simulate-seeds bench bench-sink stack-up stack-down clean
 
 # A target directory outside the checkout, when there is a cache folder, spares fresh clones the dependencies.
 CACHE := $(or $(METERWAY_CACHE),$(HOME)/.cache/meterway)
@@ -44,6 +44,10 @@ lint: setup ## Format check, spelling, clippy without warnings
 
 unit: ## Only the tests that need no running component
 	cargo test --workspace --lib --locked
+
+simulate-seeds: ## The exactly-once path in a model of its world, 100,000 seeds of faults
+	cargo build --workspace --bins --locked
+	$(BIN)/simulation --seeds 100000 --jobs 2
 
 bench: ## Micro-benchmarks of decoding, rules, columns and encoding
 	cargo bench --workspace --locked

@@ -10,7 +10,7 @@ use std::{
 const SERVICES: &[&str] = &["ingest", "validate", "parquet-sink", "redshift-loader", "alert", "metadata"];
 
 /// Packages that are tests as a whole, and may use everything.
-const TESTS: &[&str] = &["integration-tests", "torture"];
+const TESTS: &[&str] = &["integration-tests", "torture", "simulation"];
 
 /// What each kind of package may depend on inside the workspace, tests aside.
 fn allowed(package: &str) -> &'static [&'static str] {
