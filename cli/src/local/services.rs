@@ -87,6 +87,15 @@ fn service(name: &'static str, stack: &StackEnv, ports: Ports, root: &Path) -> R
         "ingest" => {
             environment.push(own("HTTP__LISTEN", ports.ingest().to_string()));
             environment.push(own("METADATA__URL", format!("http://{}", ports.metadata())));
+            for (key, setting) in [
+                ("ACCESS_KEY", "AWS_ACCESS_KEY_ID"),
+                ("SECRET_KEY", "AWS_SECRET_ACCESS_KEY"),
+                ("REGION", "AWS_REGION"),
+                ("ENDPOINT", "DYNAMODB_ENDPOINT"),
+            ] {
+                environment.push(own(&format!("IDEMPOTENCY__{key}"), stack.get(setting)?.to_owned()));
+            }
+            environment.push(own("IDEMPOTENCY__CREATE_TABLE", "true".to_owned()));
         }
         "metadata" => {
             environment.push(own("GRPC__LISTEN", ports.metadata().to_string()));

@@ -77,6 +77,20 @@ addresses! {
 }
 
 impl Stack {
+    /// The process of a component, such as `kafka`, for tests that stop it for a while. Whoever does keeps the tests apart
+    /// that share the stack, and lets it run again whatever happens.
+    ///
+    /// # Panics
+    /// When the stack is not one of this checkout, or the component is not running.
+    pub fn component_pid(&self, component: &str) -> u32 {
+        let name = required("METERWAY_STACK");
+        let checkout = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let file = checkout.join(format!(".local/stacks/{name}/pids/{component}"));
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("read {}: {error}", file.display()));
+        let pid = text.lines().next().and_then(|pid| pid.parse().ok());
+        pid.unwrap_or_else(|| panic!("{} holds no pid", file.display()))
+    }
+
     /// The stack that the environment describes.
     ///
     /// # Panics

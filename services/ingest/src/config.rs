@@ -29,6 +29,8 @@ pub struct Config {
     pub metadata: MetadataConfig,
     /// Limits of a tenant that has none of its own.
     pub limits: Limits,
+    /// Requests that carry an `Idempotency-Key`.
+    pub idempotency: RequestsConfig,
 }
 
 /// The public endpoint.
@@ -73,6 +75,35 @@ pub struct MetadataConfig {
     pub cache_entries: u64,
 }
 
+/// Requests that carry an `Idempotency-Key`, and the DynamoDB table that remembers them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestsConfig {
+    /// Whether keys are taken; a request with one is refused when not.
+    pub enabled: bool,
+    /// How long a retry is answered from memory, counted from the answer.
+    #[serde(with = "humantime_serde")]
+    pub window: Duration,
+    /// After how long of silence a replica counts as dead and its requests may be taken over.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    /// AWS region.
+    pub region: String,
+    /// Address of the API; empty for the region's own.
+    pub endpoint: String,
+    /// Access key; empty for the default chain (role, environment, profile).
+    pub access_key: Secret,
+    /// Secret key that belongs to the access key.
+    pub secret_key: Secret,
+    /// The table.
+    pub table: String,
+    /// Create the table at the start when it is missing.
+    pub create_table: bool,
+    /// Longest time of one request to it, attempts included.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+}
+
 /// Limits of a tenant.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -100,6 +131,22 @@ impl ServiceConfig for Config {
             tonic::transport::Endpoint::from_shared(self.metadata.url.clone()).is_ok(),
             "metadata.url",
             "must be an http or https address",
+        );
+        let keys = &self.idempotency;
+        problems.require(
+            (Duration::from_millis(100)..=Duration::from_secs(10)).contains(&keys.timeout),
+            "idempotency.timeout",
+            "must be 100ms to 10s",
+        );
+        problems.require(
+            keys.lease >= keys.timeout * 2 && keys.lease <= Duration::from_secs(600),
+            "idempotency.lease",
+            "must be at least twice idempotency.timeout, or a slow answer looks like a death, and at most 10min",
+        );
+        problems.require(
+            keys.window >= Duration::from_secs(60) && keys.window <= Duration::from_secs(30 * 86_400),
+            "idempotency.window",
+            "must be 1min to 30days",
         );
     }
 

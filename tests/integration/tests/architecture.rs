@@ -29,7 +29,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rdkafka", &["kafka-pipeline"]),
     ("iceberg", &["lake"]),
     ("aws-sdk-s3", &["lake"]),
-    ("aws-sdk-dynamodb", &["alert", "meterway-cli"]),
+    ("aws-sdk-dynamodb", &["alert", "ingest", "meterway-cli"]),
     (
         "tokio-postgres",
         &["redshift-loader", "metadata", "meterway-cli", "integration-tests", "torture", "redshift-double"],

@@ -100,6 +100,8 @@ pub struct Messages {
     pub datums: Vec<Vec<u8>>,
     /// Readings, or events, in them.
     pub items: usize,
+    /// Whether the gateway named itself and counts its deliveries, so that a gap can be seen.
+    pub sequenced: bool,
 }
 
 /// Parses a delivery of readings and encodes it.
@@ -127,7 +129,8 @@ pub fn readings(json: &str, envelope: &Envelope) -> Result<Messages, Invalid> {
     };
     let mut datums = Vec::new();
     split(&batch, &mut datums)?;
-    Ok(Messages { device_id: delivery.device_id.into_owned(), datums, items: readings.len() })
+    let sequenced = is_sequenced(&delivery.gateway_id, delivery.sequence);
+    Ok(Messages { device_id: delivery.device_id.into_owned(), datums, items: readings.len(), sequenced })
 }
 
 /// Encodes the batch, in halves for as long as it would not fit one message.
@@ -167,6 +170,11 @@ pub fn event(json: &str, envelope: &Envelope) -> Result<DeviceEvent, Invalid> {
         kind: event.kind,
         detail: event.detail,
     })
+}
+
+/// Gateways count from 1; 0, which is also what a delivery without the field has, says that this one does not count.
+pub fn is_sequenced(gateway_id: &str, sequence: i64) -> bool {
+    !gateway_id.is_empty() && sequence > 0
 }
 
 fn check_header(device_id: &str, gateway_id: &str, sequence: i64) -> Result<(), Invalid> {
@@ -233,6 +241,11 @@ mod tests {
     fn what_a_client_writes_is_what_the_topic_gets() {
         let messages = readings(&delivery(GOOD), &envelope()).unwrap();
         assert_eq!((messages.device_id.as_str(), messages.items, messages.datums.len()), ("d", 1, 1));
+        assert!(messages.sequenced);
+        for without in ["\"sequence\":1,", "\"gateway_id\":\"g\","] {
+            let messages = readings(&delivery(GOOD).replace(without, ""), &envelope()).unwrap();
+            assert!(!messages.sequenced, "{without} is missing");
+        }
         let schema = READING_BATCH.schema();
         let value = apache_value(&schema, &messages.datums[0]);
         assert!(value.contains("northgrid") && value.contains("1-0:1.29.0"), "{value}");

@@ -21,6 +21,14 @@ impl Format {
             _ => None,
         }
     }
+
+    /// A word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+        }
+    }
 }
 
 /// A delivery's text and its place in the request.

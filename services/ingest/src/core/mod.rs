@@ -2,4 +2,5 @@
 
 pub mod delivery;
 pub mod document;
+pub mod once;
 pub mod rate;

@@ -2,37 +2,39 @@
 
 use super::{
     body,
+    intake::{self, Batch, Kind, RejectedLine},
     keys::{Grant, Keys},
+    once::{Keyed, Once},
     problem::{Code, Problem},
     publish::{Publisher, stored},
 };
 use crate::{
     config::{Config, HttpConfig, Limits},
     core::{
-        delivery::{self, Envelope, Invalid},
-        document::{self, Format, Item},
+        delivery::Envelope,
+        document::{self, Format},
+        once::{Fingerprint, IdempotencyKey},
         rate::Bucket,
     },
     metrics,
 };
 use axum::{
-    Json, Router,
+    Router,
     body::Body,
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use kafka_pipeline::DeliveryReceipt;
+use bytes::Bytes;
 use meter_model::TenantId;
-use serde::Serialize;
 use service_runtime::{Clock, SystemClock};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
-    time::Instant,
+    time::{Duration, Instant},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What the routes share.
 #[derive(Debug)]
@@ -41,7 +43,9 @@ pub struct Door {
     limits: Limits,
     keys: Keys,
     publisher: Arc<Publisher>,
-    slots: Semaphore,
+    /// The work on requests with an `Idempotency-Key`; `None` when none are taken.
+    once: Option<Arc<Once>>,
+    slots: Arc<Semaphore>,
     /// One pair of buckets a tenant; tenants are few, and only valid keys get here.
     buckets: Mutex<HashMap<TenantId, Buckets>>,
 }
@@ -57,13 +61,14 @@ const BURST_S: u32 = 10;
 
 impl Door {
     /// The shared state.
-    pub fn new(config: &Config, keys: Keys, publisher: Arc<Publisher>) -> Arc<Self> {
+    pub(crate) fn new(config: &Config, keys: Keys, publisher: Arc<Publisher>, once: Option<Arc<Once>>) -> Arc<Self> {
         Arc::new(Self {
             http: config.http.clone(),
             limits: config.limits,
             keys,
             publisher,
-            slots: Semaphore::new(config.http.max_concurrent),
+            once,
+            slots: Arc::new(Semaphore::new(config.http.max_concurrent)),
             buckets: Mutex::default(),
         })
     }
@@ -78,6 +83,14 @@ impl Door {
             .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "see /openapi.json"))
             .with_state(self)
     }
+
+    /// Waits until no request is worked on, those whose client has gone away among them; at most so long.
+    pub(crate) async fn idle(&self, limit: Duration) {
+        let all = u32::try_from(self.http.max_concurrent).unwrap_or(u32::MAX);
+        if tokio::time::timeout(limit, self.slots.acquire_many(all)).await.is_err() {
+            tracing::warn!("requests are still being worked on at the end; their retries are taken over");
+        }
+    }
 }
 
 async fn openapi() -> impl IntoResponse {
@@ -85,73 +98,82 @@ async fn openapi() -> impl IntoResponse {
 }
 
 async fn readings(State(door): State<Arc<Door>>, request: Request) -> Response {
-    answer("/v1/readings", &door, request, Kind::Readings).await
+    answer(&door, request, Kind::Readings).await
 }
 
 async fn events(State(door): State<Arc<Door>>, request: Request) -> Response {
-    answer("/v1/events", &door, request, Kind::Events).await
+    answer(&door, request, Kind::Events).await
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Readings,
-    Events,
-}
-
-async fn answer(route: &'static str, door: &Door, request: Request, kind: Kind) -> Response {
+async fn answer(door: &Door, request: Request, kind: Kind) -> Response {
     let began = Instant::now();
     let work = tokio::time::timeout(door.http.request_timeout, door.take(request, kind));
     let response = match work.await {
-        Ok(Ok(receipt)) => (StatusCode::ACCEPTED, Json(receipt)).into_response(),
+        Ok(Ok(receipt)) => {
+            (StatusCode::ACCEPTED, [(header::CONTENT_TYPE, "application/json")], receipt).into_response()
+        }
         Ok(Err(problem)) => problem.into_response(),
         Err(_) => {
             Problem::retry(Code::Unavailable, "no answer in time; the delivery may have been stored", 2).into_response()
         }
     };
-    metrics::answered(route, response.status().as_u16(), began.elapsed());
+    metrics::answered(kind.route(), response.status().as_u16(), began.elapsed());
     response
 }
 
-/// What was taken.
-#[derive(Debug, Serialize)]
-struct Receipt {
-    /// Deliveries stored.
-    deliveries: usize,
-    /// Readings, or events, stored.
-    items: usize,
-    /// Lines that were not taken; only for NDJSON.
-    rejected: Vec<RejectedLine>,
-}
-
-#[derive(Debug, Serialize)]
-struct RejectedLine {
-    line: usize,
-    field: String,
-    detail: String,
-}
-
-/// Most rejected lines that an answer lists.
-const LISTED_LINES: usize = 1000;
-
 impl Door {
-    async fn take(&self, request: Request, kind: Kind) -> Result<Receipt, Problem> {
+    async fn take(&self, request: Request, kind: Kind) -> Result<Bytes, Problem> {
         let received_at = SystemClock.now_micros();
         let (parts, body) = request.into_parts();
-        let _slot = self
-            .slots
-            .try_acquire()
+        let slot = Arc::clone(&self.slots)
+            .try_acquire_owned()
             .map_err(|_| Problem::retry(Code::Unavailable, "too many requests are being worked on", 1))?;
         let grant = self.authorize(&parts.headers, kind).await?;
+        let key = self.idempotency_key(&parts.headers)?;
         let format = format(&parts.headers)?;
         let text = self.read(&parts.headers, body).await?;
         let envelope = Envelope { tenant: grant.tenant.clone(), received_at };
         let items = document::items(format, &text).map_err(|error| Problem::new(Code::Invalid, error))?;
-        let (batch, rejected) = parse(&items, &envelope, kind, format)?;
+        let (batch, rejected) = intake::parse(&items, &envelope, kind, format)?;
         self.within_limits(&grant, batch.items(), received_at)?;
-        let receipts = self.queue(&batch)?;
+        match key {
+            None => self.store(batch, &rejected, kind).await,
+            Some((once, key)) => {
+                let id = key.record_id(grant.tenant.as_str(), &grant.key_id);
+                let fingerprint = Fingerprint::of(kind.route(), format.name(), &text);
+                let (items, unsequenced, answer) = (batch.items(), batch.unsequenced(), batch.receipt(&rejected)?);
+                let keyed = Keyed { id, fingerprint, messages: batch.into_messages(&self.publisher)?, answer };
+                let (answer, first) = detached(once, keyed, slot).await?;
+                if first {
+                    metrics::stored(kind.item(), items);
+                    metrics::unsequenced(unsequenced);
+                }
+                Ok(answer)
+            }
+        }
+    }
+
+    async fn store(&self, batch: Batch, rejected: &[RejectedLine], kind: Kind) -> Result<Bytes, Problem> {
+        let (items, unsequenced, answer) = (batch.items(), batch.unsequenced(), batch.receipt(rejected)?);
+        let messages = batch.into_messages(&self.publisher)?;
+        let receipts = messages.iter().map(|message| self.publisher.try_send(message)).collect::<Result<_, _>>()?;
         stored(receipts).await?;
-        metrics::stored(if kind == Kind::Readings { "reading" } else { "event" }, batch.items());
-        Ok(Receipt { deliveries: batch.0.len(), items: batch.items(), rejected })
+        metrics::stored(kind.item(), items);
+        metrics::unsequenced(unsequenced);
+        Ok(answer)
+    }
+
+    /// The key of the request, and who works on such.
+    fn idempotency_key(&self, headers: &HeaderMap) -> Result<Option<(Arc<Once>, IdempotencyKey)>, Problem> {
+        let mut values = headers.get_all("idempotency-key").iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        let bad = |what: &dyn std::fmt::Display| Problem::new(Code::BadKey, what);
+        if values.next().is_some() {
+            return Err(bad(&"more than one Idempotency-Key"));
+        }
+        let key = IdempotencyKey::parse(value.to_str().unwrap_or_default()).map_err(|error| bad(&error))?;
+        let once = self.once.clone().ok_or_else(|| bad(&"this installation takes no Idempotency-Key"))?;
+        Ok(Some((once, key)))
     }
 
     async fn authorize(&self, headers: &HeaderMap, kind: Kind) -> Result<Arc<Grant>, Problem> {
@@ -182,64 +204,19 @@ impl Door {
         let taken = buckets.requests.take(1, now).and_then(|()| buckets.readings.take(items, now));
         taken.map_err(|seconds| Problem::retry(Code::RateLimited, format!("try again in {seconds} s"), seconds))
     }
-
-    fn queue(&self, batch: &Batch) -> Result<Vec<DeliveryReceipt>, Problem> {
-        let mut receipts = Vec::with_capacity(batch.0.len());
-        for delivery in &batch.0 {
-            match delivery {
-                Delivery::Readings(messages) => receipts.extend(self.publisher.readings(messages)?),
-                Delivery::Event(event) => receipts.push(self.publisher.event(event)?),
-            }
-        }
-        Ok(receipts)
-    }
 }
 
-#[derive(Debug)]
-enum Delivery {
-    Readings(delivery::Messages),
-    Event(Box<meterway_schemas::DeviceEvent>),
-}
-
-#[derive(Debug)]
-struct Batch(Vec<Delivery>);
-
-impl Batch {
-    fn items(&self) -> usize {
-        self.0.iter().map(|d| if let Delivery::Readings(messages) = d { messages.items } else { 1 }).sum()
-    }
-}
-
-/// JSON is taken as a whole or not at all; of NDJSON, the good lines are taken.
-fn parse(
-    items: &[Item<'_>],
-    envelope: &Envelope,
-    kind: Kind,
-    format: Format,
-) -> Result<(Batch, Vec<RejectedLine>), Problem> {
-    let (mut taken, mut rejected) = (Vec::new(), Vec::new());
-    for item in items {
-        match parse_one(item, envelope, kind) {
-            Ok(delivery) => taken.push(delivery),
-            Err(error) if format == Format::Json => {
-                return Err(Problem::new(Code::Invalid, format!("delivery {}: {error}", item.number)));
-            }
-            Err(Invalid { field, what }) => rejected.push(RejectedLine { line: item.number, field, detail: what }),
-        }
-    }
-    if taken.is_empty() {
-        let first = rejected.first().map(|r| format!("line {}: {}: {}", r.line, r.field, r.detail));
-        return Err(Problem::new(Code::Invalid, first.unwrap_or_else(|| "the body holds no delivery".to_owned())));
-    }
-    rejected.truncate(LISTED_LINES);
-    Ok((Batch(taken), rejected))
-}
-
-fn parse_one(item: &Item<'_>, envelope: &Envelope, kind: Kind) -> Result<Delivery, Invalid> {
-    match kind {
-        Kind::Readings => delivery::readings(item.json, envelope).map(Delivery::Readings),
-        Kind::Events => delivery::event(item.json, envelope).map(|event| Delivery::Event(Box::new(event))),
-    }
+/// Works on a keyed request in a task of its own, which holds the request's slot: a client that goes away, or a time that
+/// runs out, leaves no request half done. Also tells whether it was stored by this call.
+async fn detached(once: Arc<Once>, keyed: Keyed, slot: OwnedSemaphorePermit) -> Result<(Bytes, bool), Problem> {
+    let work = tokio::spawn(async move {
+        let _slot = slot;
+        once.run(&keyed).await
+    });
+    work.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "work on a keyed request ended");
+        Err(Problem::retry(Code::Unavailable, "the request was not finished", 1))
+    })
 }
 
 fn format(headers: &HeaderMap) -> Result<Format, Problem> {
@@ -271,13 +248,13 @@ mod tests {
     }
 
     #[test]
-    fn json_is_taken_whole_and_ndjson_line_by_line() {
-        let envelope = Envelope { tenant: TenantId::parse("t").unwrap(), received_at: 0 };
-        let good = r#"{"device_id":"d","kind":"TAMPER","at":"2026-01-01T00:00:00Z"}"#;
-        let items = [Item { number: 1, json: good }, Item { number: 2, json: "{}" }];
-        assert!(parse(&items, &envelope, Kind::Events, Format::Json).is_err());
-        let (batch, rejected) = parse(&items, &envelope, Kind::Events, Format::Ndjson).unwrap();
-        assert_eq!((batch.items(), rejected.len(), rejected[0].line), (1, 1, 2));
-        assert!(parse(&items[1..], &envelope, Kind::Events, Format::Ndjson).is_err());
+    fn the_document_tells_of_the_key_where_it_is_taken() {
+        let document: serde_json::Value = serde_json::from_str(include_str!("../../openapi.json")).unwrap();
+        for route in [Kind::Readings.route(), Kind::Events.route()] {
+            let post = &document["paths"][route]["post"];
+            assert_eq!(post["parameters"][0]["$ref"], "#/components/parameters/IdempotencyKey", "{route}");
+            assert!(post["responses"]["409"].is_object(), "{route}");
+        }
+        assert_eq!(document["components"]["parameters"]["IdempotencyKey"]["name"], "Idempotency-Key");
     }
 }

@@ -28,6 +28,8 @@ const DEFAULT_TTL: Duration = Duration::from_secs(30);
 pub struct Grant {
     /// Tenant.
     pub tenant: TenantId,
+    /// Public part of the key.
+    pub key_id: String,
     /// May deliver readings.
     pub readings: bool,
     /// May deliver events.
@@ -119,11 +121,13 @@ fn answer(response: CheckApiKeyResponse) -> Answer {
     let tenant = TenantId::parse(&response.tenant_id).ok().filter(|_| valid);
     let may = |scope| response.scopes().any(|granted| granted == scope);
     let limits = response.limits.unwrap_or_default();
+    let (readings, events) = (may(ApiKeyScope::WriteReadings), may(ApiKeyScope::WriteEvents));
     let grant = tenant.map(|tenant| {
         Arc::new(Grant {
             tenant,
-            readings: may(ApiKeyScope::WriteReadings),
-            events: may(ApiKeyScope::WriteEvents),
+            key_id: response.key_id,
+            readings,
+            events,
             requests_per_second: limits.requests_per_second,
             readings_per_second: limits.readings_per_second,
         })

@@ -49,6 +49,12 @@ codes! {
     BadBody = "bad-body" BAD_REQUEST "The body cannot be read",
     /// Nothing in it can be taken.
     Invalid = "invalid" UNPROCESSABLE_ENTITY "The delivery cannot be taken",
+    /// The `Idempotency-Key` is malformed, or this installation takes none.
+    BadKey = "bad-idempotency-key" BAD_REQUEST "The Idempotency-Key cannot be used",
+    /// The `Idempotency-Key` was sent with another request.
+    KeyReused = "idempotency-key-reused" UNPROCESSABLE_ENTITY "The Idempotency-Key belongs to another request",
+    /// The request is being worked on.
+    InWork = "in-work" CONFLICT "The same request is being worked on, ask again later",
     /// The tenant delivers too much.
     RateLimited = "rate-limited" TOO_MANY_REQUESTS "The tenant's rate limit is reached",
     /// The door, the broker or the register is busy or away.
