@@ -121,7 +121,11 @@ fn check_rows(file: &DataFile, rows: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read_file(
+/// Hands a Parquet file to `each`, batch by batch; returns its rows.
+///
+/// # Errors
+/// When the bytes are no Parquet file, or `each` fails.
+pub(crate) fn read_file(
     bytes: Bytes,
     columns: &[&str],
     each: &mut impl FnMut(RecordBatch) -> anyhow::Result<()>,
@@ -141,8 +145,7 @@ fn count_readings(batch: &RecordBatch, windows: &Windows, found: &mut Readings) 
     let [tenant, device, channel, kind] =
         [string(batch, "tenant_id")?, string(batch, "device_id")?, string(batch, "channel")?, string(batch, "kind")?];
     let [tenant, device, channel, kind] = [&tenant, &device, &channel, &kind].map(|array| array.as_string::<i32>());
-    let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
-    let start = cast(column(batch, "start")?, &micros).context("cast start")?;
+    let start = micros(batch, "start")?;
     let start = start.as_primitive::<TimestampMicrosecondType>();
     let value = column(batch, "value")?.as_primitive_opt::<Decimal128Type>().context("value is no decimal")?;
     let day = column(batch, "local_day")?.as_primitive_opt::<Date32Type>().context("local_day is no date")?;
@@ -166,13 +169,20 @@ fn count_readings(batch: &RecordBatch, windows: &Windows, found: &mut Readings) 
     Ok(())
 }
 
-fn column<'a>(batch: &'a RecordBatch, name: &str) -> anyhow::Result<&'a arrow::array::ArrayRef> {
+/// A column by name.
+pub(crate) fn column<'a>(batch: &'a RecordBatch, name: &str) -> anyhow::Result<&'a arrow::array::ArrayRef> {
     batch.column_by_name(name).with_context(|| format!("no column {name}"))
 }
 
 /// The column as plain strings, whatever encoding the reader chose.
-fn string(batch: &RecordBatch, name: &str) -> anyhow::Result<arrow::array::ArrayRef> {
+pub(crate) fn string(batch: &RecordBatch, name: &str) -> anyhow::Result<arrow::array::ArrayRef> {
     cast(column(batch, name)?, &DataType::Utf8).with_context(|| format!("cast {name}"))
+}
+
+/// The column as microseconds since 1970-01-01 UTC.
+pub(crate) fn micros(batch: &RecordBatch, name: &str) -> anyhow::Result<arrow::array::ArrayRef> {
+    let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
+    cast(column(batch, name)?, &micros).with_context(|| format!("cast {name}"))
 }
 
 fn int32<'a>(batch: &'a RecordBatch, name: &str) -> anyhow::Result<&'a arrow::array::Int32Array> {

@@ -3,6 +3,7 @@
 use super::{
     audit::{Audit, Finding},
     lake::Readings,
+    sequences::{Gap, Gateway, Summary},
     tally::{Cell, Tallies, Tally},
 };
 use chrono::{DateTime, Utc};
@@ -90,6 +91,8 @@ pub(crate) struct Report {
     pub(crate) differences: Vec<Difference>,
     /// Messages whose decision does not add up; at most a thousand.
     pub(crate) findings: Vec<MessageFinding>,
+    /// What the gateways' own counters say; nothing of it makes the report unclean.
+    pub(crate) sequences: Summary,
 }
 
 const MOST_FINDINGS: usize = 1000;
@@ -120,6 +123,7 @@ impl Report {
             checksum: format!("{:032x}", accepted.total().checksum),
             differences,
             findings,
+            sequences: Summary::default(),
         }
     }
 }
@@ -183,6 +187,28 @@ fn date(day: i32) -> Option<String> {
     DateTime::<Utc>::from_timestamp(i64::from(day) * 86_400, 0).map(|at| at.format("%Y-%m-%d").to_string())
 }
 
+/// Gateways that are listed for people; programs get all.
+const SHOWN_GATEWAYS: usize = 20;
+
+fn write_sequences(f: &mut fmt::Formatter<'_>, all: &Summary) -> fmt::Result {
+    writeln!(
+        f,
+        "gateways   {:>10} count; {} numbers missing, {} on their way, {} repeated, {} in conflict, {} new beginnings; \
+         {} messages without a number",
+        all.gateways, all.missing, all.unsettled, all.repeats, all.conflicts, all.restarts, all.uncounted
+    )?;
+    let gaps = all.findings.iter().filter(|gateway| gateway.missing > 0);
+    for Gateway { tenant_id, gateway_id, missing, gaps, .. } in gaps.take(SHOWN_GATEWAYS) {
+        let ranges = gaps.iter().map(|Gap { from, to }| match from == to {
+            true => from.to_string(),
+            false => format!("{from}-{to}"),
+        });
+        let ranges = ranges.collect::<Vec<_>>().join(", ");
+        writeln!(f, "GAP        {tenant_id}, gateway {gateway_id}: {missing} deliveries missing, among them {ranges}")?;
+    }
+    Ok(())
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let t = &self.totals;
@@ -196,6 +222,7 @@ impl fmt::Display for Report {
         writeln!(f, "lake       {:>10} readings, {:>10} rejections", t.lake, t.lake_rejections)?;
         writeln!(f, "warehouse  {:>10} readings, {:>10} rejections", t.warehouse, t.warehouse_rejections)?;
         writeln!(f, "checksum   {}", self.checksum)?;
+        write_sequences(f, &self.sequences)?;
         for d in &self.differences {
             let day = d.local_day.as_deref().unwrap_or("all days");
             writeln!(f, "DIFFERS    {}: partition {}, {day}: {} against {}", d.check, d.partition, d.left, d.right)?;

@@ -3,6 +3,7 @@
 use super::{
     audit::{Audit, Decision, RawMessage},
     lake::payload_digest,
+    sequences::{Numbered, Sequences},
     tally::{Fact, Tally},
 };
 use anyhow::Context;
@@ -11,23 +12,41 @@ use chrono::{DateTime, Datelike};
 use chrono_tz::Tz;
 use kafka_pipeline::{KafkaConfig, NextOffset, Registry, StartAt, TopicPartition, read_tail};
 use meter_model::{Commodity, Kind, Verdict};
-use meterway_schemas::{Contract, DEVICE, Device, READING_BATCH, Source, VALIDATED_BATCH};
+use meterway_schemas::{
+    Contract, DEVICE, DEVICE_EVENT, Device, DeviceEventKind, READING_BATCH, Source, VALIDATED_BATCH,
+};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     marker::PhantomData,
 };
+use xxhash_rust::xxh3::xxh3_64;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename = "ReadingBatch")]
 struct RawBatch {
     tenant_id: String,
     device_id: String,
+    gateway_id: String,
+    sequence: i64,
     /// Not used, but apache-avro cannot pass over an enum.
     #[serde(rename = "source")]
     _source: Source,
     readings: Vec<RawReading>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename = "DeviceEvent")]
+struct RawEvent {
+    tenant_id: String,
+    device_id: String,
+    gateway_id: String,
+    sequence: i64,
+    #[serde(rename = "source")]
+    _source: Source,
+    kind: DeviceEventKind,
+    at: i64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,7 +92,8 @@ struct DecidedRejection {
     index: i32,
 }
 
-fn unscaled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+/// A decimal as the number of millionths, from its eight bytes.
+pub(crate) fn unscaled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     struct Unscaled;
     impl serde::de::Visitor<'_> for Unscaled {
         type Value = i64;
@@ -180,11 +200,17 @@ impl Topics {
         Ok(zones)
     }
 
-    /// Reads a partition of the raw topic.
+    /// Reads a partition of the raw topic, and notes the numbers that gateways gave to their deliveries.
     ///
     /// # Errors
     /// When broker or registry cannot be reached.
-    pub(crate) async fn raw(&self, topic: &str, partition: i32, zones: &Zones) -> anyhow::Result<RawPartition> {
+    pub(crate) async fn raw(
+        &self,
+        topic: &str,
+        partition: i32,
+        zones: &Zones,
+        sequences: &mut Sequences,
+    ) -> anyhow::Result<RawPartition> {
         let mut decoder = Decoder::<RawBatch>::new(&self.registry, READING_BATCH);
         let mut blocks = self.tail(topic, partition, StartAt::Beginning).await?;
         let high = blocks.end().0;
@@ -192,7 +218,13 @@ impl Topics {
         while let Some(block) = blocks.next().await.context("read raw topic")? {
             for record in block.iter().filter(|record| record.offset < high) {
                 let message = match decoder.decode(record.payload).await? {
-                    Some(batch) => RawMessage::Readings(readings(&batch, zones)),
+                    Some(batch) => {
+                        let readings = readings(&batch, zones);
+                        let content = readings.iter().fold(0, |sum, (digest, _)| sum ^ *digest) as u64;
+                        let message = numbered(record.timestamp_ms, batch.sequence, &batch.device_id, content);
+                        sequences.add(&batch.tenant_id, &batch.gateway_id, message);
+                        RawMessage::Readings(readings)
+                    }
                     None => RawMessage::Undecodable,
                 };
                 raw.low = raw.low.min(record.offset);
@@ -201,6 +233,24 @@ impl Topics {
             }
         }
         Ok(raw)
+    }
+
+    /// Notes the numbers that gateways gave to the events of a partition.
+    ///
+    /// # Errors
+    /// When broker or registry cannot be reached.
+    pub(crate) async fn events(&self, topic: &str, partition: i32, sequences: &mut Sequences) -> anyhow::Result<()> {
+        let mut decoder = Decoder::<RawEvent>::new(&self.registry, DEVICE_EVENT);
+        let mut blocks = self.tail(topic, partition, StartAt::Beginning).await?;
+        while let Some(block) = blocks.next().await.context("read events")? {
+            for record in block.iter() {
+                let Some(event) = decoder.decode(record.payload).await? else { continue };
+                let content = xxh3_64(format!("{} {:?} {}", event.device_id, event.kind, event.at).as_bytes());
+                let message = numbered(record.timestamp_ms, event.sequence, &event.device_id, content);
+                sequences.add(&event.tenant_id, &event.gateway_id, message);
+            }
+        }
+        Ok(())
     }
 
     /// Feeds the decisions of a partition to the audit, from `from` to the topic's end now; returns where to go on.
@@ -234,6 +284,10 @@ impl Topics {
         let at = TopicPartition::new(topic, partition);
         read_tail(&self.kafka, &at, from).await.with_context(|| format!("read {topic}-{partition}"))
     }
+}
+
+fn numbered(at_ms: i64, sequence: i64, device_id: &str, content: u64) -> Numbered {
+    Numbered { at_ms, sequence, device: xxh3_64(device_id.as_bytes()), content }
 }
 
 fn readings(batch: &RawBatch, zones: &Zones) -> Vec<(u128, Option<i32>)> {
