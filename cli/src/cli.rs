@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::out::{Format, Out};
-use crate::{demo, dlq, doctor, onboard, schemas, simulate, status, topics, verify};
+use crate::{canary, demo, dlq, doctor, onboard, schemas, simulate, status, topics, verify};
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -16,6 +16,7 @@ Examples:
   meterway simulate run --devices 200 --days 21 --faults all --truth truth.ndjson
   meterway --env-file stack.env doctor                  try everything, and say what to do
   meterway status                                       the pipeline at a glance
+  meterway canary --once                                known readings on their whole way
   meterway dlq list --summary                           what was set aside, by reason
   meterway completions bash > /etc/bash_completion.d/meterway
 
@@ -88,6 +89,8 @@ enum Commands {
     /// Messages that were set aside, with the reason
     #[command(subcommand)]
     Dlq(dlq::DlqCommand),
+    /// Known readings on their whole way, for ever or for a few rounds: what is missing, double or changed
+    Canary(Box<canary::CanaryArgs>),
     /// The whole way of a reading on the local stack, for someone who sees it for the first time
     Demo(Box<demo::DemoArgs>),
     /// Shell completions on stdout
@@ -113,6 +116,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Out) -> anyhow::Result<Exit> {
         Commands::Status(args) => Box::pin(status::run(*args, out)).await,
         Commands::Doctor(args) => Box::pin(doctor::run(*args, out)).await,
         Commands::Dlq(command) => Box::pin(dlq::run(command, out)).await,
+        Commands::Canary(args) => Box::pin(canary::run(*args, out)).await,
         Commands::Demo(args) => Box::pin(demo::run(*args, out)).await,
         Commands::Completions { shell } => completions(shell, out),
     }

@@ -4,6 +4,7 @@
 //! codes](exit); what would lose data asks for `--force` and says so first. One module per command; each has a pure
 //! `core` where there is something to decide, and a thin edge that connects.
 
+mod canary;
 mod cli;
 mod connection;
 mod demo;

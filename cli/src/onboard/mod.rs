@@ -3,7 +3,7 @@
 mod convert;
 
 use crate::exit::{BadConfig, Exit};
-use crate::fleet_file::{FileFormat, parse};
+use crate::fleet_file::{DeviceLine, FileFormat, parse};
 use crate::metadata::{Metadata, MetadataArgs, Token};
 use crate::out::{Mood, Out};
 use anyhow::{Context, bail};
@@ -76,6 +76,7 @@ impl LineReport {
 }
 
 const FAILED: &str = "failed";
+const UNCHANGED: &str = "unchanged";
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -102,6 +103,26 @@ pub(crate) async fn run(args: OnboardArgs, out: &Out) -> anyhow::Result<Exit> {
     let report = Report { dry_run: args.dry_run, counts, exchanges, tenants_created: register.created, lines };
     show(&report, args.all, out)?;
     Ok(Exit::ok_if(!report.counts.contains_key(FAILED)))
+}
+
+/// Registers devices of the program's own, with all that they need; those that exist already are brought into line. Whether
+/// anything was changed.
+///
+/// # Errors
+/// When the register does not answer, or refuses one of them.
+pub(crate) async fn ensure(metadata: Metadata, lines: Vec<DeviceLine>) -> anyhow::Result<bool> {
+    let numbered = (1..).zip(lines).map(|(number, line)| prepare(number, line));
+    let prepared = numbered.collect::<Result<Vec<_>, _>>().map_err(BadConfig)?;
+    let mut register = Register::new(metadata, false);
+    let mut changed = false;
+    for (tenant_id, of_tenant) in by_tenant(prepared) {
+        let (reports, _) = register.tenant(&tenant_id, of_tenant).await?;
+        changed |= reports.iter().any(|report| report.outcome != UNCHANGED);
+        if let Some(failed) = reports.iter().find(|report| report.outcome == FAILED) {
+            bail!("the register refuses {}: {}", failed.device_id, failed.errors.join("; "));
+        }
+    }
+    Ok(changed)
 }
 
 fn read(path: &Path, format: Option<FileFormat>) -> anyhow::Result<(Vec<Prepared>, Vec<LineReport>)> {
@@ -257,7 +278,7 @@ fn report(report: proto::LineReport) -> LineReport {
     let outcome = match report.outcome() {
         BulkOutcome::Created => "created",
         BulkOutcome::Updated => "updated",
-        BulkOutcome::Unchanged => "unchanged",
+        BulkOutcome::Unchanged => UNCHANGED,
         BulkOutcome::Failed | BulkOutcome::Unspecified => FAILED,
     };
     let errors = report.errors.into_iter().map(|error| format!("{}: {}", error.field, error.message)).collect();

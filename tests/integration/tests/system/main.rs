@@ -4,6 +4,7 @@
 //! Needs the local stack and the built binaries: run `make test`.
 
 mod bad_input;
+mod canary;
 mod crashes;
 mod faults_found;
 mod graceful_stop;
@@ -49,6 +50,7 @@ async fn run() -> ExitCode {
     promise!("every injected fault is found where it should be, and nothing else", faults_found::run);
     promise!("bad input is isolated with its bytes and a reason, and nothing restarts", bad_input::run);
     promise!("readers that know nothing of Meterway see the same rows", independent_readers::run);
+    promise!("the canary sees its readings arrive everywhere, and says so when they do not", canary::run);
     promise!("services end cleanly when they are told to", graceful_stop::run);
     if let Err(error) = world.stop().await {
         failed += 1;

@@ -144,7 +144,8 @@ impl World {
         ["--series", ".local/data/eemeter"]
     }
 
-    async fn output(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+    /// Runs a command of `meterway` to its end, whatever that is.
+    pub(crate) async fn output(&self, arguments: &[&str]) -> anyhow::Result<Output> {
         let mut command = self.command(arguments);
         command.stdout(Stdio::piped()).output().await.with_context(|| format!("start {}", self.program.display()))
     }
