@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use iceberg::table::Table;
 use iceberg::{Catalog, Error, ErrorKind, Namespace, NamespaceIdent, Result, TableCommit, TableCreation, TableIdent};
+use service_runtime::fail_point;
 
 use crate::core::commit::Progress;
 
@@ -51,8 +52,11 @@ impl Catalog for HeadChecked {
     }
 
     async fn update_table(&self, commit: TableCommit) -> Result<Table> {
+        fail_point("lake.before_commit").await;
         *self.lock() = Progress::Sent;
-        self.inner.update_table(commit).await.map_err(|error| {
+        let updated = self.inner.update_table(commit).await;
+        fail_point("lake.after_commit").await;
+        updated.map_err(|error| {
             if error.kind() == ErrorKind::CatalogCommitConflicts {
                 *self.lock() = Progress::Refused;
             }

@@ -27,11 +27,14 @@ mod admin;
 pub mod backoff;
 pub mod clock;
 mod config;
+mod fail_point;
 mod health;
 mod lifecycle;
 mod log;
 mod metrics;
 mod secret;
+#[cfg(debug_assertions)]
+mod skew;
 mod time;
 mod tls;
 
@@ -39,6 +42,7 @@ pub use admin::{AdminConfig, AdminServer};
 pub use backoff::{Backoff, retry};
 pub use clock::{Clock, SystemClock};
 pub use config::{ConfigError, LoadedConfig, Problem, Problems, ServiceConfig, Sources, load};
+pub use fail_point::fail_point;
 pub use health::{Beat, Liveness, Readiness};
 pub use lifecycle::{Runtime, ServiceInfo, main, main_from};
 pub use log::{LogConfig, LogFormat};

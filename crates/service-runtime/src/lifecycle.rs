@@ -76,9 +76,11 @@ where
         Err(code) => return code,
     };
     // A variable that is not UTF-8 can't be one of ours: their names and values are text.
-    let environment =
-        environment.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let loaded = match config::load::<C>(info, arguments.config.as_deref(), environment) {
+    let environment: Vec<(String, String)> = environment
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let loaded = match config::load::<C>(info, arguments.config.as_deref(), environment.iter().cloned()) {
         Ok(loaded) => loaded,
         Err(error) => {
             say(&error.to_string());
@@ -91,6 +93,11 @@ where
         return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILURE) };
     }
     log::install(loaded.config.log());
+    #[cfg(debug_assertions)]
+    if let Err(mistake) = arm_faults(&environment) {
+        say(&format!("{mistake:#}"));
+        return ExitCode::from(EXIT_CONFIG);
+    }
     tracing::info!(service = info.name, version = info.version, config = %loaded.effective_json, "start");
     match start(info, loaded.config, run) {
         Ok(()) => {
@@ -102,6 +109,20 @@ where
             ExitCode::from(EXIT_FAILURE)
         }
     }
+}
+
+/// Prepares the faults that a test wants of this process.
+#[cfg(debug_assertions)]
+fn arm_faults(environment: &[(String, String)]) -> anyhow::Result<()> {
+    use crate::{fail_point, skew};
+    for (name, value) in environment {
+        match name.as_str() {
+            fail_point::VARIABLE => fail_point::arm(value)?,
+            skew::VARIABLE => skew::arm(value)?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn parse_arguments(info: ServiceInfo, arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, ExitCode> {

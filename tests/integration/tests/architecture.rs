@@ -140,6 +140,25 @@ fn the_tree_in_the_architecture_page_exists() {
     assert!(seen >= 15, "the tree names every folder by its path");
 }
 
+/// A fail point that no code passes, or that the README keeps from people, would be a fault that never happens.
+#[test]
+fn fail_points_are_listed_passed_and_described() {
+    let quoted = |text: &str, before: &str| -> BTreeSet<String> {
+        let names = text.split(before).skip(1).filter_map(|rest| rest.split('"').next());
+        names.map(str::to_owned).collect()
+    };
+    let runtime = root().join("crates/service-runtime");
+    let source = fs::read_to_string(runtime.join("src/fail_point.rs")).unwrap();
+    let list = source.split("const POINTS").nth(1).and_then(|rest| rest.split("];").next()).expect("the list");
+    let listed = quoted(list, "        \"");
+    let code = ["services", "crates"].map(|folder| rust_files(&root().join(folder)));
+    let passed = code.iter().flatten().flat_map(|file| quoted(&fs::read_to_string(file).unwrap(), "fail_point(\""));
+    assert_eq!(listed, passed.collect::<BTreeSet<_>>());
+    let readme = fs::read_to_string(runtime.join("README.md")).unwrap();
+    let untold: Vec<_> = listed.iter().filter(|point| !readme.contains(&format!("`{point}`"))).collect();
+    assert!(listed.len() >= 18 && untold.is_empty(), "the README lacks {untold:?}");
+}
+
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     entries

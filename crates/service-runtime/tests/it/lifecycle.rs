@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use service_runtime::{
-    AdminConfig, EXIT_CONFIG, EXIT_FORCED, LogConfig, Problems, Runtime, ServiceConfig, ServiceInfo,
+    AdminConfig, Clock, EXIT_CONFIG, EXIT_FORCED, LogConfig, Problems, Runtime, ServiceConfig, ServiceInfo,
+    SystemClock, fail_point,
 };
 
 const DEFAULTS: &str = r#"
@@ -51,6 +52,12 @@ async fn service(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         // Blocks the thread itself: the worst drain there is.
         "hang" => std::thread::sleep(Duration::from_secs(60)),
         "fail" => anyhow::bail!("store is broken"),
+        "put" => {
+            for _ in 0..3 {
+                fail_point("sink.after_put").await;
+            }
+            tracing::info!(micros = SystemClock.now_micros(), "child is past the point");
+        }
         other => unreachable!("{other}"),
     }
     Ok(())
@@ -73,7 +80,7 @@ fn child() {
     });
 }
 
-fn start(variables: &[(&str, &str)]) -> Child {
+pub(crate) fn start(variables: &[(&str, &str)]) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "lifecycle::child", "--ignored", "--nocapture", "--test-threads=1"])
         .envs(variables.iter().copied())

@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail like the test itself")]
 
 mod admin;
+mod faults;
 mod lifecycle;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use kafka_pipeline::{Event, RecordBlock, RevokeAck, TopicPartition};
-use service_runtime::{Beat, Readiness};
+use service_runtime::{Beat, Readiness, fail_point};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +39,7 @@ impl Stores {
     /// partition takes the table for what is done, so whatever it finds there must be in the topic.
     async fn write(&self, output: &Output) -> anyhow::Result<()> {
         self.publisher.publish(&output.alerts).await?;
+        fail_point("alert.after_publish").await;
         let alerts = self.alerts.write(&output.alerts);
         let statuses = self.status.write(&output.statuses, &output.powers);
         futures::future::try_join(alerts, statuses).await?;
@@ -265,6 +266,7 @@ impl Worker {
         metrics::unapplied_corrections(output.unapplied_corrections);
         if !output.is_empty() {
             self.stores.write(&output).await.context("write alerts and statuses")?;
+            fail_point("alert.after_store").await;
         }
         self.commit();
         self.unflushed = Unflushed::default();

@@ -28,7 +28,7 @@ use axum::{
 };
 use bytes::Bytes;
 use meter_model::TenantId;
-use service_runtime::{Clock, SystemClock};
+use service_runtime::{Clock, SystemClock, fail_point};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
@@ -158,6 +158,7 @@ impl Door {
         let messages = batch.into_messages(&self.publisher)?;
         let receipts = messages.iter().map(|message| self.publisher.try_send(message)).collect::<Result<_, _>>()?;
         stored(receipts).await?;
+        fail_point("ingest.after_delivery").await;
         metrics::stored(kind.item(), items);
         metrics::unsequenced(unsequenced);
         Ok(answer)

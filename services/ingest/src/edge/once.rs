@@ -18,7 +18,7 @@ use crate::{
 use anyhow::Context;
 use bytes::Bytes;
 use kafka_pipeline::{DeliveryReceipt, KafkaConfig};
-use service_runtime::{Clock, SystemClock, sleep, sleep_or_shutdown};
+use service_runtime::{Clock, SystemClock, fail_point, sleep, sleep_or_shutdown};
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
@@ -225,6 +225,7 @@ impl Once {
         // Also when not all could be sent: what is under way must be settled before anybody looks for it in the topic.
         stored(receipts).await?;
         sent?;
+        fail_point("ingest.after_delivery").await;
         self.write_answer(keyed, claim).await
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use kafka_pipeline::{KafkaConfig, RegistryConfig};
-use service_runtime::{Backoff, Beat, Clock, sleep_or_shutdown};
+use service_runtime::{Backoff, Beat, Clock, fail_point, sleep_or_shutdown};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -144,6 +144,7 @@ impl Relay {
         // Noted before anything is sent: an attempt that fails may have been stored all the same.
         self.unconfirmed = batch;
         publisher.publish(&self.unconfirmed).await?;
+        fail_point("metadata.after_publish").await;
         let tx = connection.scope(Scope::Relay).await?;
         outbox::clear(&tx, &self.unconfirmed).await.context("clear the outbox")?;
         tx.commit().await.context("commit the cleared outbox")?;

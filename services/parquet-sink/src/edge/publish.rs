@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use lake::{CommitError, CommitRequest, Committed, LakeError, LakeTable, PartitionValue, TableHeads, WrittenFile};
+use service_runtime::fail_point;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -127,12 +128,14 @@ impl Publisher {
         };
         let started = Instant::now();
         let mut series = self.patience.series(Component::Catalog);
+        fail_point("sink.after_put").await;
         loop {
             self.patience.beat();
             match self.table.commit(&request).await {
                 Ok(committed) => {
                     self.metrics.committed(reason.label(), started.elapsed(), committed.at_micros);
                     self.note(&request, &committed, reason);
+                    fail_point("sink.after_commit").await;
                     self.hints.announce(self.table.name(), &request, &committed).await;
                     self.base = committed.heads.clone();
                     return Ok(Some(Outcome::Done(committed)));

@@ -12,7 +12,7 @@ use kafka_pipeline::{
     topic_id,
 };
 use lake::{HeadKey, PartitionValue, TableHeads};
-use service_runtime::{Clock, SystemClock};
+use service_runtime::{Clock, SystemClock, fail_point};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -152,6 +152,7 @@ impl Route {
         for at in &partitions {
             self.owned.release(at.partition);
         }
+        fail_point("sink.before_revoke_ack").await;
         // The positions went out with the commit; the acknowledgement has nothing to add.
         ack.done([]);
         tracing::info!(route = self.metrics.0, partitions = partitions.len(), committed, "partitions given up");

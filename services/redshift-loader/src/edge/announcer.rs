@@ -8,7 +8,7 @@ use anyhow::Context;
 use kafka_pipeline::{AvroWriter, KafkaConfig, Producer, ProducerConfig, ProducerRecord, Registry};
 use meterway_schemas::{WAREHOUSE_LOAD, WarehouseLoad};
 use metrics::counter;
-use service_runtime::Backoff;
+use service_runtime::{Backoff, fail_point};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -75,6 +75,7 @@ impl Announcer {
             let loads = self.warehouse.unannounced(BATCH).await?;
             for load in &loads {
                 announce(&producer, &writer, &self.topic, load).await?;
+                fail_point("loader.before_announced").await;
                 self.warehouse.announced(load).await?;
                 counter!(names::ANNOUNCEMENTS).increment(1);
             }

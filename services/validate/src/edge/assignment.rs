@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use kafka_pipeline::{Event, NextOffset, RevokeAck, TopicPartition};
+use service_runtime::fail_point;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -94,6 +95,7 @@ impl Assignment {
             return Ok(());
         }
         let positions = self.stop(&partitions).await?;
+        fail_point("validate.before_revoke_ack").await;
         ack.done(positions);
         Ok(())
     }

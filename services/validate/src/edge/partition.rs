@@ -8,6 +8,7 @@ use kafka_pipeline::{
     BatchDecoder, Delivered, DeliveryError, DeliveryReceipt, NextOffset, ProducerRecord, RecordBlock, TopicPartition,
 };
 use meterway_schemas::READING_BATCH;
+use service_runtime::fail_point;
 use tokio_util::sync::CancellationToken;
 
 use super::line::{Line, LineError};
@@ -44,7 +45,7 @@ impl PartitionWorker {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                delivered = writer.next_delivered(), if writer.flight.is_busy() => writer.advance(delivered?)?,
+                delivered = writer.next_delivered(), if writer.flight.is_busy() => writer.advance(delivered?).await?,
                 block = self.blocks.recv(), if !writer.flight.is_full() => match block {
                     Some(block) => tokio::select! {
                         biased;
@@ -118,7 +119,9 @@ impl Writer {
             let code = letter.code.as_str();
             self.line.dead_letters.send_in(&group, &record, &self.at, code, &letter.message).await?;
         }
-        Ok(group.delivered().await?)
+        group.delivered().await?;
+        fail_point("validate.after_dead_letters").await;
+        Ok(())
     }
 
     async fn send_decisions(&mut self, block: &RecordBlock) -> Result<(), LineError> {
@@ -142,6 +145,7 @@ impl Writer {
                 self.flight.sent(Sent { decisions, next, timestamp_ms: raw.timestamp_ms });
             }
         }
+        fail_point("validate.after_send").await;
         Ok(())
     }
 
@@ -154,9 +158,10 @@ impl Writer {
     }
 
     /// Notes that the oldest block under way was delivered.
-    fn advance(&mut self, delivered: Delivered) -> Result<(), LineError> {
+    async fn advance(&mut self, delivered: Delivered) -> Result<(), LineError> {
         self.receipts.pop_front();
         let Some(block) = self.flight.delivered(delivered.offset)? else { return Ok(()) };
+        fail_point("validate.after_delivery").await;
         self.line.consumer.commit(&[(self.at.clone(), NextOffset(block.next))]);
         let now_ms = self.line.clock.now_micros() / 1_000;
         let delay_ms = u64::try_from(now_ms - block.timestamp_ms).unwrap_or(0);
@@ -170,7 +175,7 @@ impl Writer {
         let drained = tokio::time::timeout(deadline, async {
             while self.flight.is_busy() {
                 let delivered = self.next_delivered().await?;
-                self.advance(delivered)?;
+                self.advance(delivered).await?;
             }
             Ok::<(), LineError>(())
         });

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use futures::{SinkExt, StreamExt};
 use lake::{LakeError, LakeFile, LakeTable};
+use service_runtime::fail_point;
 use tokio_postgres::{Client, CopyInSink, Transaction};
 
 use super::error::{classify, classify_commit, refusal};
@@ -45,13 +46,17 @@ pub(super) async fn load(
     if !claim(&transaction, job, &ledger).await? {
         return Ok(LoadOutcome::AlreadyLoaded);
     }
+    fail_point("loader.after_ledger").await;
     let refused = stage(&mut transaction, table, lake, &job.files).await?;
+    fail_point("loader.after_copy").await;
     let rows = job.rows() - refused.iter().map(|refused| refused.file.rows).sum::<u64>();
     insert(&transaction, table, job.snapshot_id, ledger.loaded_at, rows).await?;
     if !refused.is_empty() {
         quarantine(&transaction, job, &refused, rows).await?;
     }
+    fail_point("loader.before_commit").await;
     transaction.commit().await.map_err(classify_commit)?;
+    fail_point("loader.after_commit").await;
     Ok(LoadOutcome::Loaded { rows, files: job.files.len() - refused.len(), refused })
 }
 

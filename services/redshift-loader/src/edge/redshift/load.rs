@@ -1,6 +1,7 @@
 //! One snapshot, one transaction: LOCK, ledger row, COPY of a manifest into a temporary table, row count, INSERT, COMMIT.
 
 use lake::{LakeFile, LakeTable};
+use service_runtime::fail_point;
 use tokio_postgres::Client;
 
 use super::statements::{classify, commit, execute, execute_exactly, first_number, judge, rows, text, unexpected};
@@ -68,16 +69,20 @@ impl Loading<'_> {
         if execute(client, "write the ledger", &sql::claim(job, refused.len(), &loaded_at)).await? == 0 {
             return Ok(Attempt::AlreadyLoaded);
         }
+        fail_point("loader.after_ledger").await;
         if let Some(manifest) = manifest {
             if let Some(reason) = self.stage(&manifest, job.rows()).await? {
                 return Ok(Attempt::Refused(reason));
             }
+            fail_point("loader.after_copy").await;
             self.insert(job.snapshot_id, &loaded_at, job.rows()).await?;
         }
         for RefusedFile { file, reason } in refused {
             execute_exactly(client, "quarantine a file", &sql::quarantine(job, file, reason), 1).await?;
         }
+        fail_point("loader.before_commit").await;
         commit(client, "commit a load").await?;
+        fail_point("loader.after_commit").await;
         Ok(Attempt::Loaded)
     }
 
