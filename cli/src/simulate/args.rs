@@ -11,7 +11,9 @@ use crate::exit::BadConfig;
 use crate::metadata::MetadataArgs;
 use chrono::NaiveDate;
 use clap::{Args, Subcommand};
+use humantime_serde::re::humantime;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Simulation commands.
 #[derive(Debug, Subcommand)]
@@ -150,9 +152,12 @@ pub(crate) struct DeliveryArgs {
     /// File for what must be found, one line per fault
     #[arg(long, value_name = "FILE")]
     pub(crate) truth: Option<PathBuf>,
-    /// File for what was acknowledged, one line per message
+    /// File to append to what is sent and what was acknowledged
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
+    /// How long a message is tried while brokers or the HTTP door are away
+    #[arg(long, default_value = "10m", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) patience: Duration,
     /// Topic of readings
     #[arg(long, default_value = "meter.readings.raw.v1", value_name = "TOPIC")]
     pub(crate) readings_topic: String,

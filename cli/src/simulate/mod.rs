@@ -17,7 +17,7 @@ use core::calendar::date_of;
 use core::scenario::Scenario;
 use core::truth::TruthEntry;
 use edge::http::HttpWay;
-use edge::journal::Journal;
+use edge::journal::{Journal, RunLine};
 use edge::kafka::{KafkaWay, Topics};
 use edge::pace::Pace;
 use edge::runner::{Manner, Runner};
@@ -34,6 +34,7 @@ use std::time::Instant;
 use summary::{ExpectedCounts, Summary};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// From this many readings on, a message is a local day, whatever its length.
 const WHOLE_DAY: u32 = 48;
@@ -86,7 +87,7 @@ async fn simulate(args: RunArgs, out: &Out) -> anyhow::Result<Exit> {
         let days = scenario.settings.days;
         out.note(&format!("{days} days of history: validate rejects what is older than {OLDEST_DAYS} days by default"));
     }
-    let ways = open(&args).await?;
+    let ways = open(&args, &scenario).await?;
     let most = args.delivery.readings_per_message;
     let per_message = if most >= WHOLE_DAY { usize::MAX } else { most as usize };
     let manner = Manner { per_message, now };
@@ -111,6 +112,7 @@ async fn simulate(args: RunArgs, out: &Out) -> anyhow::Result<Exit> {
         out.note("the history is complete; live until Ctrl-C");
         trickle(&mut runner, args.live.trickle_rate).await.context("deliver live readings")?;
     }
+    runner.ways.journal.end()?;
     let summary = summarize(&runner, &truth, interrupted, seconds, of_history);
     out.report(&summary, &["run", ""], |summary, rows| {
         summary.rows().into_iter().for_each(|(name, value)| rows.push(Mood::Plain, [name, value]));
@@ -118,18 +120,33 @@ async fn simulate(args: RunArgs, out: &Out) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-async fn open(args: &RunArgs) -> anyhow::Result<Ways> {
+async fn open(args: &RunArgs, scenario: &Scenario) -> anyhow::Result<Ways> {
     let via = args.delivery.via;
+    let journal = Journal::open(args.delivery.journal.as_deref(), &run_line(scenario))?;
     let kafka = if via == Via::Http { None } else { Some(open_kafka(args).await?) };
     let http = if via == Via::Kafka { None } else { Some(open_http(args).await?) };
-    Ok(Ways::new(via, kafka, http))
+    Ok(Ways::new(via, kafka, http, journal))
+}
+
+fn run_line(scenario: &Scenario) -> RunLine {
+    let settings = &scenario.settings;
+    RunLine {
+        version: 1,
+        run: Uuid::now_v7(),
+        seed: settings.seed,
+        devices: settings.devices,
+        days: settings.days,
+        until: date_of(settings.until_ordinal).map(|date| date.to_string()).unwrap_or_default(),
+    }
+}
+
+fn topics(args: &RunArgs) -> Topics {
+    Topics { readings: args.delivery.readings_topic.clone(), events: args.delivery.events_topic.clone() }
 }
 
 async fn open_kafka(args: &RunArgs) -> anyhow::Result<KafkaWay> {
-    let topics = Topics { readings: args.delivery.readings_topic.clone(), events: args.delivery.events_topic.clone() };
     let registry = Registry::new(&args.registry.config()?).map_err(BadConfig::new)?;
-    let journal = Journal::create(args.delivery.journal.as_deref())?;
-    KafkaWay::connect(&args.kafka.config()?, &registry, topics, journal).await
+    KafkaWay::connect(&args.kafka.config()?, &registry, topics(args), args.delivery.patience).await
 }
 
 async fn open_http(args: &RunArgs) -> anyhow::Result<HttpWay> {
@@ -139,7 +156,7 @@ async fn open_http(args: &RunArgs) -> anyhow::Result<HttpWay> {
     } else {
         keys::given(&args.http.api_keys)?
     };
-    HttpWay::new(url, keys)
+    HttpWay::new(url, keys, topics(args), args.delivery.patience)
 }
 
 fn progress(scenario: &Scenario, skip_history: bool) -> ProgressBar {
@@ -188,7 +205,7 @@ fn summarize(runner: &Runner<'_>, truth: &[TruthEntry], interrupted: bool, secon
         http_retries,
         seconds,
         readings_per_second: of_history as f64 / seconds.max(1e-9),
-        acknowledged: kafka.map(KafkaWay::acknowledged).unwrap_or_default(),
+        acknowledged: runner.ways.journal.partitions(),
         expected: ExpectedCounts::of(&truth.iter().collect::<Vec<_>>()),
         not_injected: runner.skipped.clone(),
     }

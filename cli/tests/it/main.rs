@@ -3,5 +3,6 @@
 
 mod dlq;
 mod doctor;
+mod simulate;
 mod status;
 mod support;

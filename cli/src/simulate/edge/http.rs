@@ -1,7 +1,8 @@
 //! Gateways that can't speak Kafka: NDJSON over HTTP, one request at a time per gateway, so that a device's deliveries
 //! stay in order.
 
-use super::kafka::Note;
+use super::journal::{Attempt, AttemptId, EventNote, Journal, Series};
+use super::kafka::{Note, Topics};
 use crate::exit::BadConfig;
 use crate::simulate::core::fleet::{GATEWAYS, TENANTS};
 use crate::simulate::core::truth::Outcome;
@@ -12,13 +13,17 @@ use meterway_schemas::DeviceEvent;
 use meterway_schemas::encode::ReadingBatch;
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use service_runtime::Backoff;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 /// A request is sent when its body has this size.
 const BODY_BYTES: usize = 256 * 1024;
-/// Tries per request, the waits that the server asks for between them.
-const ATTEMPTS: u32 = 60;
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Waits between the tries of a request when the server does not say how long.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// Longest time for one try.
+const TRY_LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Serialize)]
 struct DeliveryJson<'a> {
@@ -57,6 +62,14 @@ struct Receipt {
 struct Body {
     text: Vec<u8>,
     notes: Vec<Note>,
+    attempts: Vec<AttemptId>,
+}
+
+/// What became of one try.
+enum Tried {
+    Taken(Receipt),
+    /// Nobody knows whether it was taken, or it was not for now; the server may have said when to come again.
+    Again(String, Option<Duration>),
 }
 
 /// The HTTP way into the raw topics.
@@ -65,6 +78,8 @@ pub(crate) struct HttpWay {
     client: reqwest::Client,
     url: String,
     keys: [String; 2],
+    topics: Topics,
+    patience: Duration,
     bodies: [[Body; GATEWAYS]; 2],
     settled: Vec<(usize, Outcome)>,
     requests: u64,
@@ -73,17 +88,20 @@ pub(crate) struct HttpWay {
 }
 
 impl HttpWay {
-    /// A client of the door at the URL, with an API key for each of the two tenants.
+    /// A client of the door at the URL, with an API key for each of the two tenants, that tries each request for so long.
+    /// The topics are those that the door writes.
     ///
     /// # Errors
     /// [`BadConfig`] when the URL is none.
-    pub(crate) fn new(url: &str, keys: [String; 2]) -> anyhow::Result<Self> {
+    pub(crate) fn new(url: &str, keys: [String; 2], topics: Topics, patience: Duration) -> anyhow::Result<Self> {
         reqwest::Url::parse(url).map_err(BadConfig::new).with_context(|| format!("read the URL {url:?}"))?;
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().context("make HTTP client")?;
+        let client = reqwest::Client::builder().timeout(TRY_LIMIT).build().context("make HTTP client")?;
         Ok(Self {
             client,
             url: url.trim_end_matches('/').to_owned(),
             keys,
+            topics,
+            patience,
             bodies: Default::default(),
             settled: Vec::new(),
             requests: 0,
@@ -93,38 +111,63 @@ impl HttpWay {
     }
 
     /// Adds a delivery to its gateway's next request, and sends that when it is large enough.
-    pub(crate) async fn deliver(&mut self, gateway: usize, batch: &ReadingBatch<'_>, note: Note) -> anyhow::Result<()> {
+    pub(crate) async fn deliver(
+        &mut self,
+        journal: &mut Journal,
+        gateway: usize,
+        batch: &ReadingBatch<'_>,
+        note: Note,
+    ) -> anyhow::Result<()> {
+        let attempt = journal.attempt(|| Attempt {
+            topic: &self.topics.readings,
+            way: "http",
+            tenant: batch.tenant_id,
+            device: batch.device_id,
+            fault: note.fault,
+            readings: Series::of(batch.readings),
+            ..Attempt::default()
+        })?;
         let tenant = tenant_index(batch.tenant_id);
         let body = &mut self.bodies[tenant][gateway - 1];
         serde_json::to_writer(&mut body.text, &delivery_json(batch)).context("write delivery")?;
         body.text.push(b'\n');
         body.notes.push(note);
-        if body.text.len() >= BODY_BYTES { self.flush_one(tenant, gateway - 1).await } else { Ok(()) }
+        body.attempts.push(attempt);
+        if body.text.len() >= BODY_BYTES { self.flush_one(journal, tenant, gateway - 1).await } else { Ok(()) }
     }
 
     /// Sends everything that waits.
-    pub(crate) async fn flush(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn flush(&mut self, journal: &mut Journal) -> anyhow::Result<()> {
         for tenant in 0..TENANTS.len() {
             for gateway in 0..GATEWAYS {
-                self.flush_one(tenant, gateway).await?;
+                self.flush_one(journal, tenant, gateway).await?;
             }
         }
         Ok(())
     }
 
-    async fn flush_one(&mut self, tenant: usize, gateway: usize) -> anyhow::Result<()> {
-        let Body { text, notes } = std::mem::take(&mut self.bodies[tenant][gateway]);
+    async fn flush_one(&mut self, journal: &mut Journal, tenant: usize, gateway: usize) -> anyhow::Result<()> {
+        let Body { text, notes, attempts } = std::mem::take(&mut self.bodies[tenant][gateway]);
         if text.is_empty() {
             return Ok(());
         }
         self.bytes += text.len() as u64;
-        self.post("/v1/readings", tenant, text).await.context("deliver readings over HTTP")?;
+        let status = self.post("/v1/readings", tenant, text).await.context("deliver readings over HTTP")?;
+        journal.answered(&attempts, status.as_u16())?;
         self.settled.extend(notes.into_iter().filter_map(|note| note.outcome));
         Ok(())
     }
 
     /// Sends a device event.
-    pub(crate) async fn event(&mut self, event: &DeviceEvent) -> anyhow::Result<()> {
+    pub(crate) async fn event(&mut self, journal: &mut Journal, event: &DeviceEvent) -> anyhow::Result<()> {
+        let attempt = journal.attempt(|| Attempt {
+            topic: &self.topics.events,
+            way: "http",
+            tenant: &event.tenant_id,
+            device: &event.device_id,
+            event: Some(EventNote { kind: event.kind, at: event.at }),
+            ..Attempt::default()
+        })?;
         let json = EventJson {
             device_id: &event.device_id,
             gateway_id: &event.gateway_id,
@@ -133,32 +176,38 @@ impl HttpWay {
             at: rfc3339(event.at),
         };
         let text = serde_json::to_vec(&json).context("write event")?;
-        self.post("/v1/events", tenant_index(&event.tenant_id), text).await.context("deliver an event over HTTP")
+        let sent = self.post("/v1/events", tenant_index(&event.tenant_id), text).await;
+        journal.answered(&[attempt], sent.context("deliver an event over HTTP")?.as_u16())
     }
 
-    async fn post(&mut self, path: &str, tenant: usize, text: Vec<u8>) -> anyhow::Result<()> {
+    /// Sends a request until it is taken. The door takes copies of one key for one, so a try whose answer was lost does no
+    /// harm.
+    async fn post(&mut self, path: &str, tenant: usize, text: Vec<u8>) -> anyhow::Result<StatusCode> {
         let body = bytes::Bytes::from(text);
-        for _ in 0..ATTEMPTS {
+        let key = Uuid::now_v7().to_string();
+        let deadline = Instant::now() + self.patience;
+        let mut backoff = Backoff::new(SHORTEST_WAIT, LONGEST_WAIT, 0.5).context("set up the waits")?;
+        loop {
             let request = self.client.post(format!("{}{path}", self.url)).bearer_auth(&self.keys[tenant]);
-            let request = request.header("content-type", "application/x-ndjson").body(body.clone());
-            let response = request.send().await.context("send request")?;
+            let request = request.header("content-type", "application/x-ndjson").header("idempotency-key", &key);
             self.requests += 1;
-            let status = response.status();
-            if status.is_success() {
-                let receipt: Receipt = response.json().await.context("read receipt")?;
-                return match receipt.rejected.first() {
-                    None => Ok(()),
-                    Some(line) => bail!("{} lines were refused, the first with {line}", receipt.rejected.len()),
-                };
-            }
-            if status != StatusCode::TOO_MANY_REQUESTS && status != StatusCode::SERVICE_UNAVAILABLE {
-                let reason = response.text().await.unwrap_or_default();
-                bail!("the server answers {status}: {}", reason.chars().take(500).collect::<String>());
-            }
+            let (reason, asked) = match attempt(request.body(body.clone())).await? {
+                Tried::Taken(receipt) => {
+                    return match receipt.rejected.first() {
+                        None => Ok(StatusCode::ACCEPTED),
+                        Some(line) => bail!("{} lines were refused, the first with {line}", receipt.rejected.len()),
+                    };
+                }
+                Tried::Again(reason, asked) => (reason, asked),
+            };
             self.retries += 1;
-            tokio::time::sleep(wait_of(&response)).await;
+            let wait = asked.unwrap_or_else(|| backoff.next_delay(&mut rand::rng()));
+            if Instant::now() + wait > deadline {
+                bail!("not taken within {} s: {reason}", self.patience.as_secs());
+            }
+            tracing::info!(reason, wait_ms = wait.as_millis() as u64, "send the request again");
+            service_runtime::sleep(wait).await;
         }
-        bail!("the server was busy {ATTEMPTS} times")
     }
 
     /// Outcomes whose requests were answered since the last call.
@@ -172,10 +221,30 @@ impl HttpWay {
     }
 }
 
-fn wait_of(response: &reqwest::Response) -> Duration {
+/// One try.
+///
+/// # Errors
+/// When the server refuses for good.
+async fn attempt(request: reqwest::RequestBuilder) -> anyhow::Result<Tried> {
+    let again = |error: reqwest::Error| Tried::Again(format!("{:#}", anyhow::Error::new(error)), None);
+    let response = match request.send().await {
+        Ok(response) => response,
+        Err(error) => return Ok(again(error)),
+    };
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response.json().await.map_or_else(again, Tried::Taken));
+    }
+    let (asked, busy) = (wait_of(&response), status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS);
+    let reason = response.text().await.unwrap_or_default();
+    let reason = format!("the server answers {status}: {}", reason.chars().take(500).collect::<String>());
+    if busy { Ok(Tried::Again(reason, asked)) } else { bail!(reason) }
+}
+
+fn wait_of(response: &reqwest::Response) -> Option<Duration> {
     let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
-    let seconds = header.and_then(|text| text.parse().ok()).unwrap_or(1);
-    Duration::from_secs(seconds).min(LONGEST_WAIT)
+    let seconds = header.and_then(|text| text.parse().ok());
+    seconds.map(|seconds| Duration::from_secs(seconds).clamp(SHORTEST_WAIT, 3 * LONGEST_WAIT))
 }
 
 fn tenant_index(tenant_id: &str) -> usize {
@@ -205,28 +274,5 @@ fn delivery_json<'a>(batch: &ReadingBatch<'a>) -> DeliveryJson<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::simulate::core::fleet::ELECTRICITY;
-    use crate::simulate::core::usage::interval;
-    use meterway_schemas::Source;
-
-    #[test]
-    fn delivery_is_written_exactly() {
-        let readings = [interval(&ELECTRICITY, 1_774_744_200_000_000, 254)];
-        let batch = ReadingBatch {
-            tenant_id: "northgrid",
-            device_id: "d",
-            gateway_id: "g",
-            sequence: 3,
-            received_at: None,
-            source: Source::Http,
-            readings: &readings,
-        };
-        let json = serde_json::to_string(&delivery_json(&batch)).unwrap();
-        assert_eq!(
-            json,
-            r#"{"device_id":"d","gateway_id":"g","sequence":3,"readings":[{"channel":"1-0:1.29.0","kind":"INTERVAL","start":"2026-03-29T00:30:00Z","duration_s":1800,"value":"0.254","unit":"kWh"}]}"#
-        );
-    }
-}
+#[path = "http_tests.rs"]
+mod tests;

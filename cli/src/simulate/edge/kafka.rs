@@ -1,9 +1,10 @@
 //! Gateways that speak Kafka: one producer, acknowledgements in the order of sending.
 
-use super::journal::{Acknowledged, Journal};
+use super::journal::{Attempt, AttemptId, EventNote, Journal, Payload, Series};
 use crate::simulate::core::malformed::Material;
 use crate::simulate::core::truth::{Coordinates, Outcome};
 use anyhow::Context;
+use futures::FutureExt;
 use kafka_pipeline::{
     Compression, Delivered, DeliveryReceipt, KafkaConfig, Producer, ProducerConfig, ProducerRecord, Registry, frame,
 };
@@ -31,6 +32,23 @@ pub(crate) struct Note {
     pub readings: u32,
     /// The truth entry it belongs to, and what it contributes.
     pub outcome: Option<(usize, Outcome)>,
+    /// Name of the fault that its device carries on this day.
+    pub fault: Option<&'static str>,
+}
+
+/// Bytes that are no delivery, and whose they pretend to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Raw<'a> {
+    /// Tenant of the device.
+    pub tenant: &'a str,
+    /// The device.
+    pub device: &'a str,
+    /// Key.
+    pub key: &'a str,
+    /// Payload; `None` is a null.
+    pub payload: Option<&'a [u8]>,
+    /// How they are broken.
+    pub variant: &'static str,
 }
 
 /// The Kafka way into the raw topics.
@@ -42,8 +60,7 @@ pub(crate) struct KafkaWay {
     event_schema: u32,
     event_avro: apache_avro::Schema,
     buffer: Vec<u8>,
-    pending: VecDeque<(DeliveryReceipt, Note)>,
-    journal: Journal,
+    pending: VecDeque<(DeliveryReceipt, AttemptId, Note)>,
     settled: Vec<(usize, Outcome)>,
     bytes: u64,
 }
@@ -57,13 +74,15 @@ impl KafkaWay {
         kafka: &KafkaConfig,
         registry: &Registry,
         topics: Topics,
-        journal: Journal,
+        patience: Duration,
     ) -> anyhow::Result<Self> {
         let batch_schema = registered(registry, &topics.readings, READING_BATCH.avsc).await?;
         let event_schema = registered(registry, &topics.events, DEVICE_EVENT.avsc).await?;
         let config = ProducerConfig {
             linger: Duration::from_millis(10),
             compression: Compression::Lz4,
+            // Brokers come and go; until this is over, the client tries again by itself.
+            delivery_timeout: patience,
             ..ProducerConfig::default()
         };
         let producer = Producer::new(kafka, &config).context("create producer")?;
@@ -75,41 +94,86 @@ impl KafkaWay {
             event_avro: DEVICE_EVENT.schema(),
             buffer: Vec::with_capacity(4096),
             pending: VecDeque::with_capacity(WINDOW),
-            journal,
             settled: Vec::new(),
             bytes: 0,
         })
     }
 
     /// Sends a delivery. Its key is the device it claims.
-    pub(crate) async fn deliver(&mut self, batch: &ReadingBatch<'_>, note: Note) -> anyhow::Result<()> {
+    pub(crate) async fn deliver(
+        &mut self,
+        journal: &mut Journal,
+        batch: &ReadingBatch<'_>,
+        note: Note,
+    ) -> anyhow::Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         frame(self.batch_schema, &[], &mut buffer);
         encode::reading_batch(batch, &mut buffer);
-        let sent = self.send(batch.device_id, Some(&buffer), note).await;
+        let attempt = journal.attempt(|| Attempt {
+            topic: &self.topics.readings,
+            way: "kafka",
+            tenant: batch.tenant_id,
+            device: batch.device_id,
+            payload: Some(Payload::of(&buffer)),
+            fault: note.fault,
+            readings: Series::of(batch.readings),
+            ..Attempt::default()
+        })?;
+        let sent = self.send(journal, batch.device_id, Some(&buffer), (attempt, note)).await;
         self.buffer = buffer;
         sent
     }
 
     /// Sends any bytes, or a null, to the topic of readings.
-    pub(crate) async fn send(&mut self, key: &str, payload: Option<&[u8]>, note: Note) -> anyhow::Result<()> {
+    pub(crate) async fn raw(&mut self, journal: &mut Journal, raw: Raw<'_>, note: Note) -> anyhow::Result<()> {
+        let attempt = journal.attempt(|| Attempt {
+            topic: &self.topics.readings,
+            way: "kafka",
+            tenant: raw.tenant,
+            device: raw.device,
+            key: (raw.key != raw.device).then_some(raw.key),
+            payload: raw.payload.map(Payload::of),
+            fault: note.fault,
+            variant: Some(raw.variant),
+            ..Attempt::default()
+        })?;
+        self.send(journal, raw.key, raw.payload, (attempt, note)).await
+    }
+
+    async fn send(
+        &mut self,
+        journal: &mut Journal,
+        key: &str,
+        payload: Option<&[u8]>,
+        (attempt, note): (AttemptId, Note),
+    ) -> anyhow::Result<()> {
         let topic = self.topics.readings.as_str();
         let record = ProducerRecord { topic, key: Some(key.as_bytes()), payload, ..ProducerRecord::default() };
         let receipt = self.producer.send(record).await.context("send reading")?;
         self.bytes += payload.map_or(0, <[u8]>::len) as u64;
-        self.pending.push_back((receipt, note));
-        if self.pending.len() >= WINDOW { self.settle(WINDOW / 2).await } else { Ok(()) }
+        self.pending.push_back((receipt, attempt, note));
+        self.note_arrived(journal)?;
+        if self.pending.len() >= WINDOW { self.settle(journal, WINDOW / 2).await } else { Ok(()) }
     }
 
     /// Sends a device event and waits until it is stored.
-    pub(crate) async fn event(&mut self, event: &DeviceEvent) -> anyhow::Result<()> {
+    pub(crate) async fn event(&mut self, journal: &mut Journal, event: &DeviceEvent) -> anyhow::Result<()> {
         let payload = self.event_payload(event)?;
         let topic = self.topics.events.as_str();
+        let attempt = journal.attempt(|| Attempt {
+            topic,
+            way: "kafka",
+            tenant: &event.tenant_id,
+            device: &event.device_id,
+            payload: Some(Payload::of(&payload)),
+            event: Some(EventNote { kind: event.kind, at: event.at }),
+            ..Attempt::default()
+        })?;
         let key = Some(event.device_id.as_bytes());
         let record = ProducerRecord { topic, key, payload: Some(&payload), ..ProducerRecord::default() };
-        self.producer.send(record).await.context("send event")?.await.context("store event")?;
-        Ok(())
+        let at = self.producer.send(record).await.context("send event")?.await.context("store event")?;
+        journal.event_stored(attempt, at)
     }
 
     fn event_payload(&self, event: &DeviceEvent) -> anyhow::Result<Vec<u8>> {
@@ -144,17 +208,40 @@ impl KafkaWay {
     }
 
     /// Waits for acknowledgements until no more than so many messages are without.
-    pub(crate) async fn settle(&mut self, at_most: usize) -> anyhow::Result<()> {
+    pub(crate) async fn settle(&mut self, journal: &mut Journal, at_most: usize) -> anyhow::Result<()> {
         while self.pending.len() > at_most {
-            let Some((receipt, note)) = self.pending.pop_front() else { break };
-            let Delivered { partition, offset } = receipt.await.context("store reading")?;
-            self.journal.note(partition, offset, note.readings)?;
-            if let Some((entry, mut outcome)) = note.outcome {
-                outcome.locate(Coordinates { partition, offset });
-                self.settled.push((entry, outcome));
-            }
+            let Some((receipt, attempt, note)) = self.pending.pop_front() else { break };
+            self.note_stored(journal, attempt, receipt.await.context("store reading")?, note)?;
         }
-        if at_most == 0 { self.journal.flush() } else { Ok(()) }
+        Ok(())
+    }
+
+    /// Notes the acknowledgements that are there already, so that a run which is killed leaves few in doubt.
+    fn note_arrived(&mut self, journal: &mut Journal) -> anyhow::Result<()> {
+        while let Some((receipt, ..)) = self.pending.front_mut() {
+            let Some(delivered) = receipt.now_or_never() else { break };
+            let Some((_, attempt, note)) = self.pending.pop_front() else { break };
+            self.note_stored(journal, attempt, delivered.context("store reading")?, note)?;
+        }
+        Ok(())
+    }
+
+    fn note_stored(
+        &mut self,
+        journal: &mut Journal,
+        attempt: AttemptId,
+        at: Delivered,
+        note: Note,
+    ) -> anyhow::Result<()> {
+        journal.stored(attempt, at, note.readings)?;
+        if let Some((entry, mut outcome)) = note.outcome {
+            // A repeated request may leave the offset unknown; then any place will do.
+            if at.offset >= 0 {
+                outcome.locate(Coordinates { partition: at.partition, offset: at.offset });
+            }
+            self.settled.push((entry, outcome));
+        }
+        Ok(())
     }
 
     /// Outcomes whose messages were acknowledged since the last call.
@@ -165,11 +252,6 @@ impl KafkaWay {
     /// Bytes of payload sent.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
-    }
-
-    /// What was acknowledged, by partition.
-    pub(crate) fn acknowledged(&self) -> Vec<Acknowledged> {
-        self.journal.partitions()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Walks through the days of a run, device by device, and sends what arrives of them.
 
-use super::kafka::Note;
+use super::kafka::{Note, Raw};
 use super::pace::Pace;
 use super::ways::Ways;
 use crate::simulate::core::fleet::{GATEWAYS, SimDevice, TENANTS};
@@ -152,7 +152,7 @@ impl<'a> Runner<'a> {
                 source: self.ways.source(device.gateway),
                 readings: chunk,
             };
-            let note = Note { readings: chunk.len() as u32, outcome: None };
+            let note = Note { readings: chunk.len() as u32, ..Note::default() };
             self.ways.deliver(device.gateway, &batch, note).await?;
             self.count(chunk.len()).await;
         }
@@ -168,7 +168,7 @@ impl<'a> Runner<'a> {
                 Ok(())
             }
             Action::Event(event) => self.event(device, entry, event).await,
-            Action::Broken(broken) => self.broken(entry, broken).await,
+            Action::Broken(broken) => self.broken(device, entry, broken).await,
         }
     }
 
@@ -186,7 +186,8 @@ impl<'a> Runner<'a> {
         // An unknown device is not the one it was made from.
         self.truth[entry].device_id.clone_from(&delivery.device_id);
         let outcome = (!delivery.outcome.is_empty()).then_some((entry, delivery.outcome));
-        let note = Note { readings: batch.readings.len() as u32, outcome };
+        let fault = Some(self.truth[entry].fault);
+        let note = Note { readings: batch.readings.len() as u32, outcome, fault };
         let readings = batch.readings.len();
         self.ways.deliver(device.gateway, &batch, note).await?;
         self.count(readings).await;
@@ -202,12 +203,15 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    async fn broken(&mut self, entry: usize, broken: Broken) -> anyhow::Result<()> {
+    async fn broken(&mut self, device: &SimDevice, entry: usize, broken: Broken) -> anyhow::Result<()> {
         self.truth[entry].variant = Some(broken.name);
-        let Some(kafka) = &mut self.ways.kafka else { return Ok(()) };
-        let note = Note { readings: 0, outcome: Some((entry, broken.outcome)) };
-        kafka.send(&broken.key, broken.payload.as_deref(), note).await?;
-        self.count(0).await;
+        let fault = Some(self.truth[entry].fault);
+        let note = Note { readings: 0, outcome: Some((entry, broken.outcome)), fault };
+        let (tenant, device) = (device.tenant.id, device.id.as_str());
+        let raw = Raw { tenant, device, key: &broken.key, payload: broken.payload.as_deref(), variant: broken.name };
+        if self.ways.raw(raw, note).await? {
+            self.count(0).await;
+        }
         Ok(())
     }
 

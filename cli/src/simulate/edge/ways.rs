@@ -1,7 +1,8 @@
 //! Which gateway speaks what.
 
 use super::http::HttpWay;
-use super::kafka::{KafkaWay, Note};
+use super::journal::Journal;
+use super::kafka::{KafkaWay, Note, Raw};
 use crate::simulate::core::fleet::HTTP_GATEWAY;
 use crate::simulate::core::truth::Outcome;
 use meterway_schemas::encode::ReadingBatch;
@@ -26,12 +27,14 @@ pub(crate) struct Ways {
     pub kafka: Option<KafkaWay>,
     /// Open unless everything goes to Kafka.
     pub http: Option<HttpWay>,
+    /// What was sent and acknowledged.
+    pub journal: Journal,
 }
 
 impl Ways {
     /// The ways for a choice.
-    pub(crate) fn new(via: Via, kafka: Option<KafkaWay>, http: Option<HttpWay>) -> Self {
-        Self { via, kafka, http }
+    pub(crate) fn new(via: Via, kafka: Option<KafkaWay>, http: Option<HttpWay>, journal: Journal) -> Self {
+        Self { via, kafka, http, journal }
     }
 
     /// How deliveries of a gateway (1-based) get in.
@@ -47,8 +50,8 @@ impl Ways {
     /// Sends a delivery of a gateway.
     pub(crate) async fn deliver(&mut self, gateway: usize, batch: &ReadingBatch<'_>, note: Note) -> anyhow::Result<()> {
         match (batch.source, &mut self.kafka, &mut self.http) {
-            (Source::Http, _, Some(http)) => http.deliver(gateway, batch, note).await,
-            (_, Some(kafka), _) => kafka.deliver(batch, note).await,
+            (Source::Http, _, Some(http)) => http.deliver(&mut self.journal, gateway, batch, note).await,
+            (_, Some(kafka), _) => kafka.deliver(&mut self.journal, batch, note).await,
             _ => anyhow::bail!("the way of gateway {gateway} is not open"),
         }
     }
@@ -56,9 +59,17 @@ impl Ways {
     /// Sends an event.
     pub(crate) async fn event(&mut self, event: &DeviceEvent) -> anyhow::Result<()> {
         match (event.source, &mut self.kafka, &mut self.http) {
-            (Source::Http, _, Some(http)) => http.event(event).await,
-            (_, Some(kafka), _) => kafka.event(event).await,
+            (Source::Http, _, Some(http)) => http.event(&mut self.journal, event).await,
+            (_, Some(kafka), _) => kafka.event(&mut self.journal, event).await,
             _ => anyhow::bail!("the way of {} is not open", event.gateway_id),
+        }
+    }
+
+    /// Sends bytes that are no delivery; false when the way for them is not open.
+    pub(crate) async fn raw(&mut self, raw: Raw<'_>, note: Note) -> anyhow::Result<bool> {
+        match &mut self.kafka {
+            Some(kafka) => kafka.raw(&mut self.journal, raw, note).await.map(|()| true),
+            None => Ok(false),
         }
     }
 
@@ -66,7 +77,7 @@ impl Ways {
     /// as if its meters were silent.
     pub(crate) async fn end_day(&mut self) -> anyhow::Result<()> {
         match &mut self.http {
-            Some(http) => http.flush().await,
+            Some(http) => http.flush(&mut self.journal).await,
             None => Ok(()),
         }
     }
@@ -74,10 +85,10 @@ impl Ways {
     /// Waits until everything sent is acknowledged.
     pub(crate) async fn settle(&mut self) -> anyhow::Result<()> {
         if let Some(http) = &mut self.http {
-            http.flush().await?;
+            http.flush(&mut self.journal).await?;
         }
         match &mut self.kafka {
-            Some(kafka) => kafka.settle(0).await,
+            Some(kafka) => kafka.settle(&mut self.journal, 0).await,
             None => Ok(()),
         }
     }
