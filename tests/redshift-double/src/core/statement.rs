@@ -62,8 +62,8 @@ impl Statement {
 }
 
 fn last_name(tokens: &[Token]) -> String {
-    let names = tokens.iter().skip(1).filter(|token| [Kind::Word, Kind::Quoted].contains(&token.kind));
-    names.last().map(|name| join(std::slice::from_ref(name)).trim_matches('"').to_owned()).unwrap_or_default()
+    let mut names = tokens.iter().skip(1).filter(|token| [Kind::Word, Kind::Quoted].contains(&token.kind));
+    names.next_back().map(|name| join(std::slice::from_ref(name)).trim_matches('"').to_owned()).unwrap_or_default()
 }
 
 #[cfg(test)]
