@@ -191,6 +191,20 @@ impl RecordBlock {
         }
     }
 
+    /// A block of some of the records, by rising index.
+    ///
+    /// # Panics
+    /// When an index is not below [`len`](Self::len), or they do not rise.
+    #[must_use]
+    pub fn pick(&self, indexes: impl IntoIterator<Item = usize>) -> Self {
+        let mut picked = RecordBlockBuilder::at(self.at.clone());
+        for index in indexes {
+            let record = self.get(index);
+            picked.push(record.offset, record.timestamp_ms, record.key, record.payload, record.headers);
+        }
+        picked.build()
+    }
+
     /// The records in order of offset.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = RecordRef<'_>> {
         self.indexes().map(|index| self.get(index))

@@ -1,10 +1,12 @@
 //! Blocks of messages to Arrow record batches.
 //!
 //! Guarantees: a message that is not well formed is reported as [`Poison`] and never costs a neighbour; every other
-//! message is one row of one batch; the batches have the reader's schema whatever schema a message was written with.
+//! message is one row of one batch; the batches have the reader's schema whatever schema a message was written with. A
+//! message on which the decoding library panics is singled out like one that it refuses.
 //! A registry that is away is an error of the whole call, which may be repeated, and never poison.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use apache_avro::Schema;
@@ -186,9 +188,8 @@ impl BatchDecoder {
         };
         plan.program.check(datum)?;
         plan.rows.push(index);
-        let payload = payload.unwrap_or_default();
         // Once broken, the decoder is thrown away with all its rows; they are decoded again when the block is finished.
-        plan.broken = plan.broken || !plan.decoder.decode(payload).is_ok_and(|consumed| consumed == payload.len());
+        plan.broken = plan.broken || decode_one(&mut plan.decoder, payload.unwrap_or_default()).is_err();
         Ok(())
     }
 }
@@ -237,20 +238,31 @@ impl Plan {
     fn decode_afresh(&mut self, block: &RecordBlock, reader: &AvroSchema, rows: &[u32]) -> Result<RecordBatch, String> {
         self.decoder = build_decoder(self.id, &self.writer, reader)?;
         for row in rows {
-            let payload = block.get(*row as usize).payload.unwrap_or_default();
-            match self.decoder.decode(payload) {
-                Ok(consumed) if consumed == payload.len() => {}
-                Ok(consumed) => return Err(format!("{consumed} of {} bytes were taken", payload.len())),
-                Err(error) => return Err(error.to_string()),
-            }
+            decode_one(&mut self.decoder, block.get(*row as usize).payload.unwrap_or_default())?;
         }
         flush(&mut self.decoder, rows.len()).ok_or_else(|| "rows could not be finished".to_owned())
     }
 }
 
+/// Hands a message to a decoder. After an error the decoder is of no further use.
+fn decode_one(decoder: &mut Decoder, payload: &[u8]) -> Result<(), String> {
+    let decoded = catch_unwind(AssertUnwindSafe(|| {
+        #[cfg(test)]
+        tests::panic_if_planted(payload);
+        decoder.decode(payload)
+    }));
+    match decoded {
+        Ok(Ok(consumed)) if consumed == payload.len() => Ok(()),
+        Ok(Ok(consumed)) => Err(format!("{consumed} of {} bytes were taken", payload.len())),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_panic) => Err("the decoder panicked".to_owned()),
+    }
+}
+
 /// The rows of a decoder, if it has exactly so many.
 fn flush(decoder: &mut Decoder, rows: usize) -> Option<RecordBatch> {
-    decoder.flush().ok().flatten().filter(|batch| batch.num_rows() == rows)
+    let flushed = catch_unwind(AssertUnwindSafe(|| decoder.flush())).ok()?;
+    flushed.ok().flatten().filter(|batch| batch.num_rows() == rows)
 }
 
 fn build_decoder(id: u32, writer: &AvroSchema, reader: &AvroSchema) -> Result<Decoder, String> {

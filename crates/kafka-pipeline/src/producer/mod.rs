@@ -127,6 +127,20 @@ impl Producer {
         Ok(DeliveryReceipt { answer: receiver, producer: self.clone() })
     }
 
+    /// As [`send`](Self::send), with headers of another record, nulls included, before the record's own.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_behind(
+        &self,
+        first_headers: &[RecordHeader],
+        record: ProducerRecord<'_>,
+    ) -> Result<DeliveryReceipt, SendError> {
+        let (answer, receiver) = oneshot::channel();
+        self.enqueue(first_headers, record, Pending::One(answer)).await?;
+        Ok(DeliveryReceipt { answer: receiver, producer: self.clone() })
+    }
+
     /// Hands a record to the client if its queue has room.
     ///
     /// # Errors

@@ -18,6 +18,35 @@ use std::collections::BTreeMap;
 
 const ID: u32 = 7;
 
+/// A datum that the library panics on, in these tests.
+const PLANTED: &[u8] = b"\x0cpanic!";
+
+pub(super) fn panic_if_planted(payload: &[u8]) {
+    assert!(!payload.ends_with(PLANTED), "planted");
+}
+
+#[test]
+fn a_message_that_the_library_panics_on_costs_no_neighbour() {
+    const TEXT: &str = r#"{"type":"record","name":"Text","fields":[{"name":"text","type":"string"}]}"#;
+    let mut decoder = decoder(TEXT);
+    decoder.learn(ID, TEXT);
+    let mut block = RecordBlockBuilder::new("t", 0);
+    for (offset, datum) in (0..).zip([&b"\x02a"[..], PLANTED, b"\x02b", b"\x02c", PLANTED, b"\x02d"]) {
+        let mut payload = Vec::new();
+        frame(ID, datum, &mut payload);
+        block.push(offset, 0, None, Some(&payload), &[]);
+    }
+    let block = block.build();
+    for _ in 0..2 {
+        let decoded = decoder.decode_prepared(&block);
+        let poison: Vec<_> = decoded.poison.iter().map(|(index, poison)| (*index, poison.code())).collect();
+        assert_eq!(poison, [(1, "INTERNAL_ERROR"), (4, "INTERNAL_ERROR")]);
+        let mut rows: Vec<u32> = decoded.batches.iter().flat_map(|batch| batch.rows.clone()).collect();
+        rows.sort_unstable();
+        assert_eq!(rows, [0, 2, 3, 5], "and the decoder is sound afterwards");
+    }
+}
+
 /// No registry: the plans are learned, and an unknown id stays unknown.
 fn decoder(reader: &str) -> BatchDecoder {
     let registry = Registry::new(&RegistryConfig { url: "http://127.0.0.1:1".into() }).unwrap();

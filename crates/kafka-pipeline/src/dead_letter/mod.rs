@@ -3,10 +3,17 @@
 //! Headers follow Kafka's own convention (`__dlq.errors.*`) plus `x-error-code` (a closed list), `x-stage` and
 //! `x-version`. Key, payload and the original headers are byte-identical, the partition is the source's, and
 //! [`DeadLetters::send`] returns only when the broker has the copy: after that, and not before, the source may advance.
+//!
+//! [`replay`] sends a letter back, [`Mark`] notes beside it what became of it.
+
+mod mark;
+pub mod replay;
+
+pub use mark::{Deed, MARK, Mark};
 
 use crate::metrics;
 use crate::producer::{DeliveryError, Producer, ProducerRecord, SendError};
-use crate::record::{RecordRef, TopicPartition};
+use crate::record::{Header, RecordRef, TopicPartition};
 
 /// Topic that the message came from.
 pub const TOPIC: &str = "__dlq.errors.topic";
@@ -26,6 +33,9 @@ pub const ERROR_CODE: &str = "x-error-code";
 pub const STAGE: &str = "x-stage";
 /// Version of this header set.
 pub const VERSION: &str = "x-version";
+
+/// The headers that [`DeadLetters`] adds behind the original ones, in this order.
+const ADDED: [&str; 9] = [TOPIC, PARTITION, OFFSET, GROUP, DELIVERY_COUNT, MESSAGE, ERROR_CODE, STAGE, VERSION];
 
 /// Current [`VERSION`].
 const HEADERS_VERSION: &str = "1";
@@ -82,17 +92,18 @@ impl DeadLetters {
         message: &str,
     ) -> Result<(), SendError> {
         let (partition, offset) = (source.partition.to_string(), record.offset.to_string());
-        let added: [(&str, &[u8]); 9] = [
-            (TOPIC, source.topic.as_bytes()),
-            (PARTITION, partition.as_bytes()),
-            (OFFSET, offset.as_bytes()),
-            (GROUP, self.group.as_bytes()),
-            (DELIVERY_COUNT, b"1"),
-            (MESSAGE, shortened(message).as_bytes()),
-            (ERROR_CODE, code.as_bytes()),
-            (STAGE, self.stage.as_bytes()),
-            (VERSION, HEADERS_VERSION.as_bytes()),
+        let values: [&[u8]; ADDED.len()] = [
+            source.topic.as_bytes(),
+            partition.as_bytes(),
+            offset.as_bytes(),
+            self.group.as_bytes(),
+            b"1",
+            shortened(message).as_bytes(),
+            code.as_bytes(),
+            self.stage.as_bytes(),
+            HEADERS_VERSION.as_bytes(),
         ];
+        let added: Vec<(&str, &[u8])> = ADDED.into_iter().zip(values).collect();
         let letter = ProducerRecord {
             topic: &self.topic,
             partition: Some(source.partition),
@@ -107,6 +118,20 @@ impl DeadLetters {
     }
 }
 
+/// The headers that the message had before it was set aside.
+///
+/// What stands behind them is cut off as a whole, so a message that had headers of these names itself keeps them. A letter
+/// of a foreign writer loses whatever of these names stands at its end.
+#[must_use]
+pub fn original_headers(headers: &[Header]) -> &[Header] {
+    let (kept, added) = headers.split_at(headers.len().saturating_sub(ADDED.len()));
+    if added.len() == ADDED.len() && added.iter().zip(ADDED).all(|(header, name)| header.key == name) {
+        return kept;
+    }
+    let foreign = headers.iter().rev().take_while(|header| ADDED.contains(&header.key.as_str())).count();
+    &headers[..headers.len() - foreign]
+}
+
 fn shortened(message: &str) -> &str {
     &message[..message.floor_char_boundary(LONGEST_MESSAGE)]
 }
@@ -114,6 +139,22 @@ fn shortened(message: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
+
+    fn header(key: &str) -> Header {
+        Header { key: key.to_owned(), value: Some(Bytes::from_static(b"v")) }
+    }
+
+    #[test]
+    fn original_headers_come_out_as_they_were_also_with_names_like_ours() {
+        let original = [header("traceparent"), header(VERSION), header(STAGE)];
+        let letter: Vec<Header> = original.iter().cloned().chain(ADDED.map(header)).collect();
+        assert_eq!(original_headers(&letter), original);
+        let twice: Vec<Header> = letter.iter().cloned().chain(ADDED.map(header)).collect();
+        assert_eq!(original_headers(&twice), letter, "a letter about a letter");
+        assert_eq!(original_headers(&[header("a"), header(TOPIC), header(OFFSET)]), [header("a")], "foreign writer");
+        assert_eq!(original_headers(&[]), []);
+    }
 
     #[test]
     fn long_messages_are_cut_at_a_character() {
