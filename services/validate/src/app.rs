@@ -11,6 +11,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Topics};
+use crate::core::rules::{RULES, Rule};
 use crate::edge::assignment::Assignment;
 use crate::edge::devices::{Devices, Follower, Opening};
 use crate::edge::line::Line;
@@ -40,6 +41,7 @@ pub struct App {
     producer: Producer,
     devices: Arc<Devices>,
     follower: Follower,
+    rules: &'static [Rule],
 }
 
 impl std::fmt::Debug for App {
@@ -74,7 +76,13 @@ impl App {
         };
         let (devices, follower) = Devices::open(opening).context("open the device topic")?;
         let clock = Arc::new(SystemClock);
-        Ok(Self { config, health, clock, registry, schema_id, producer, devices, follower })
+        Ok(Self { config, health, clock, registry, schema_id, producer, devices, follower, rules: RULES })
+    }
+
+    /// Decides by another rule set.
+    #[must_use]
+    pub fn with_rules(self, rules: &'static [Rule]) -> Self {
+        Self { rules, ..self }
     }
 
     /// Decides until the token is cancelled, then drains: decisions under way, the last commit, the group.
@@ -82,7 +90,7 @@ impl App {
     /// # Errors
     /// Whatever must end the process: a failed delivery, a fatal client error, another writer in our output.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let Self { config, health, clock, registry, schema_id, producer, devices, follower } = self;
+        let Self { config, health, clock, registry, schema_id, producer, devices, follower, rules } = self;
         let follower = follower.run();
         tokio::pin!(follower);
         tokio::select! {
@@ -97,6 +105,7 @@ impl App {
             kafka: config.kafka.clone(),
             topics: config.topics.clone(),
             settings: config.settings(),
+            rules,
             window_messages: config.state.window_messages,
             drain_timeout: config.consumer.drain_timeout,
             backoff: config.backoff.clone(),

@@ -2,12 +2,15 @@
 
 use crate::core::columns;
 use crate::core::decide::{Message, Validator};
-use crate::core::decision::{Decision, DecisionWriter, SourcePosition, WHOLE_MESSAGE};
+use crate::core::decision::{Decision, DecisionWriter, Rejected, SourcePosition, WHOLE_MESSAGE};
 use crate::core::devices::DeviceTable;
 use crate::core::tally::Tally;
-use kafka_pipeline::{Decoded, Poison, RecordBlock, frame};
+use kafka_pipeline::dead_letter::replay;
+use kafka_pipeline::{Decoded, Poison, RecordBlock, RecordRef, frame};
 use meter_model::{RejectCode, UnknownName};
+use meterway_schemas::Source;
 use meterway_schemas::columns::{ReadingBatchColumns, ValidatedBatchColumns, WrongShape};
+use meterway_schemas::encode::ReadingBatch;
 use std::ops::Range;
 
 /// A decoded batch is not what the contract says. A mistake of the program: the decoder gives the reader's schema.
@@ -65,7 +68,8 @@ pub fn has_unknown_device(decoded: &Decoded, devices: &DeviceTable) -> Result<bo
 pub struct DeadLetter {
     /// Index of the message in its block.
     pub record: usize,
-    /// Reason of the first rejection.
+    /// Reason of the first rejection that is not `DUPLICATE`; `DUPLICATE` when there is no other, and then everything
+    /// that the message holds is stored.
     pub code: RejectCode,
     /// What was found and expected, for people.
     pub message: String,
@@ -147,7 +151,7 @@ impl BlockDecider {
             let decision = match slot {
                 Slot::Poison(poison) => Decision::poison(raw.key, code_of(poison), poison.to_string()),
                 Slot::Row { batch, row } => {
-                    let content = columns::batch(&batches[batch], &readings[batch], row)?;
+                    let content = by_its_way(columns::batch(&batches[batch], &readings[batch], row)?, &raw);
                     let payload_bytes = raw.payload.map_or(0, <[u8]>::len);
                     self.validator.decide(devices, now, &Message { key: raw.key, payload_bytes, batch: content })
                 }
@@ -163,12 +167,18 @@ impl BlockDecider {
     }
 }
 
+/// A dead letter that was sent back has the bytes of its first delivery: that it is a replay stands in its headers.
+fn by_its_way<'a>(content: ReadingBatch<'a>, raw: &RecordRef<'_>) -> ReadingBatch<'a> {
+    if replay::is_replay(raw) { ReadingBatch { source: Source::Replay, ..content } } else { content }
+}
+
 fn code_of(poison: &Poison) -> RejectCode {
     poison.code().parse().unwrap_or(RejectCode::InternalError)
 }
 
 fn dead_letter(record: usize, decision: &Decision<'_>) -> Option<DeadLetter> {
-    let first = decision.rejected.first()?;
+    let worth_a_look = |rejected: &&Rejected| rejected.code != RejectCode::Duplicate;
+    let first = decision.rejected.iter().find(worth_a_look).or(decision.rejected.first())?;
     let message = if first.index == WHOLE_MESSAGE {
         first.detail.to_string()
     } else {

@@ -13,6 +13,7 @@ use crate::config::Topics;
 use crate::core::block::NotTheContract;
 use crate::core::checkpoint::{Foreign, Mismatch};
 use crate::core::decide::Settings;
+use crate::core::rules::Rule;
 use crate::edge::devices::Devices;
 
 /// What all partitions share.
@@ -20,6 +21,7 @@ pub(crate) struct Line {
     pub(crate) kafka: KafkaConfig,
     pub(crate) topics: Topics,
     pub(crate) settings: Settings,
+    pub(crate) rules: &'static [Rule],
     /// Decisions read back on assignment.
     pub(crate) window_messages: u32,
     /// How long decisions under way are waited for when a partition leaves.

@@ -24,7 +24,7 @@ pub(crate) struct Resumed {
 /// Reads the tail of a partition's output and finds where to go on. Cancel safe: it changes nothing outside.
 pub(crate) async fn resume_partition(line: &Line, partition: i32) -> Result<Resumed, LineError> {
     let began = Instant::now();
-    let mut validator = Validator::new(line.settings);
+    let mut validator = Validator::with_rules(line.settings, line.rules);
     let (checkpoint, output, learning) = rebuild(line, partition, &mut validator).await?;
     metrics::rebuilt(learning, began.elapsed());
     let raw = TopicPartition::new(line.topics.raw.as_str(), partition);

@@ -125,6 +125,20 @@ impl Fixture {
         Process { child, _config: file, port }
     }
 
+    /// The settings of a service in this process, as environment variables.
+    pub(crate) fn variables(&self) -> Vec<(String, String)> {
+        let set = |key: &str, value: &str| (format!("METER_VALIDATE__{key}"), value.to_owned());
+        let mut variables = vec![
+            set("KAFKA__BOOTSTRAP_SERVERS", &self.kafka.bootstrap_servers),
+            set("REGISTRY__URL", &self.registry_url),
+            set("CONSUMER__GROUP", &unique("validate")),
+        ];
+        for topic in ["raw", "validated", "rejected", "devices"] {
+            variables.push(set(&format!("TOPICS__{}", topic.to_uppercase()), &self.topic(topic)));
+        }
+        variables
+    }
+
     /// Decisions in the output so far, over all partitions.
     pub(crate) async fn decided(&self) -> i64 {
         let watermarks = self.admin.watermarks(&self.topic("validated")).await.unwrap();

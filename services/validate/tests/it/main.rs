@@ -6,6 +6,8 @@ mod decisions;
 mod fixture;
 mod fleet;
 mod happy_path;
+mod planted;
 mod poison;
+mod replay;
 mod restart;
 mod zombie;

@@ -90,6 +90,33 @@ fn poison_costs_no_neighbour_and_every_offset_gets_its_decision_in_order() {
 }
 
 #[test]
+fn the_letter_names_what_is_worth_a_look_and_a_replay_is_told_by_its_header() {
+    let mut decider = decider();
+    decide(&mut decider, &block(&[(Some(&b"d"[..]), Some(framed(&batch("d", &day(0)[..2]))))]));
+    let mut readings = day(0)[..3].to_vec();
+    readings[2].value = -1;
+    let partly = framed(&batch("d", &readings));
+    let all_known = framed(&batch("d", &day(0)[..2]));
+    let again = block(&[(Some(&b"d"[..]), Some(partly)), (Some(&b"d"[..]), Some(all_known))]);
+    let decided = decide(&mut decider, &again);
+    let letters: Vec<_> = decided.dead_letters.iter().map(|letter| (letter.code, letter.message.as_str())).collect();
+    assert_eq!(letters[0], (RejectCode::Negative, "3 of 3 readings rejected, first reading 2: below zero"));
+    assert_eq!(letters[1].0, RejectCode::Duplicate, "everything in it is stored");
+
+    let old = [interval(-400 * 48, 1)];
+    let mut builder = RecordBlockBuilder::new("raw", 3);
+    let payload = framed(&batch("d", &old));
+    let header = kafka_pipeline::Header { key: replay::REPLAY_COUNT.into(), value: Some("1".into()) };
+    builder.push(1, 0, Some(b"d"), Some(&payload), &[]).push(2, 0, Some(b"d"), Some(&payload), &[header]);
+    let decided = decide(&mut decider, &builder.build());
+    let decoded = read_back(&decided);
+    let columns = ValidatedBatchColumns::try_from(&decoded.batches[0].batch).unwrap();
+    assert_eq!(columns.rejections.code.value(0), "TOO_OLD");
+    assert_eq!(meterway_schemas::columns::range(columns.lists, 1).len(), 1, "somebody asked for it");
+    assert_eq!((columns.source.value(0), columns.source.value(1)), ("KAFKA", "REPLAY"));
+}
+
+#[test]
 fn decisions_read_back_from_the_topic_restore_the_state() {
     let first = block(&[(Some(&b"d"[..]), Some(framed(&batch("d", &day(0)))))]);
     let mut steady = decider();
