@@ -9,7 +9,7 @@ use chrono::{DateTime, SecondsFormat};
 use tokio_postgres::Client;
 
 const LAKE: &str = "lake catalog";
-const TABLES: [&str; 4] = ["landing", "readings", "rejected", "alerts"];
+const TABLES: [&str; 5] = ["landing", "readings", "rejected", "dead_letters", "alerts"];
 
 /// Asks the catalog, and reads the metadata of the tables.
 ///
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn tables_that_are_missing_are_said() {
-        assert_eq!(tables(4, Some(0)).found, "4 of 4 tables, newest commit 1970-01-01T00:00:00Z");
+        assert_eq!(tables(5, Some(0)).found, "5 of 5 tables, newest commit 1970-01-01T00:00:00Z");
         assert_eq!(tables(3, None).verdict, Verdict::Warn);
     }
 }

@@ -8,7 +8,7 @@ use lake::HeadSet;
 use std::collections::BTreeMap;
 
 const LAKE: &str = "lake";
-const TABLES: [&str; 4] = ["landing", "readings", "rejected", "alerts"];
+const TABLES: [&str; 5] = ["landing", "readings", "rejected", "dead_letters", "alerts"];
 
 /// The tables' summaries by name; `None` for one that the catalog does not have.
 pub(crate) type Summaries = BTreeMap<&'static str, Option<TableSummary>>;

@@ -59,6 +59,7 @@ pub(crate) struct StatusArgs {
         "parquet-sink-landing=meter.readings.raw.v1",
         "parquet-sink-readings=meter.readings.validated.v1",
         "parquet-sink-rejected=meter.readings.validated.v1",
+        "parquet-sink-dead-letters=meter.readings.rejected.v1",
         "parquet-sink-alerts=meter.alerts.v1",
     ])]
     groups: Vec<kafka::Reader>,

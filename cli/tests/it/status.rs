@@ -86,7 +86,7 @@ async fn commit_position(topic: &str, group: &str, next: i64) {
     consumer.close(Duration::from_secs(30)).await.unwrap();
 }
 
-/// All four tables, and three rows in `rejected` with heads at 5 of 6 and 2 of 4; its snapshot.
+/// All tables, and three rows in `rejected` with heads at 5 of 6 and 2 of 4; its snapshot.
 async fn commit_to_lake(topic: &str, namespace: &str) -> i64 {
     service_runtime::install_crypto_provider();
     let stack = Stack::from_env();

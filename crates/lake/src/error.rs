@@ -65,9 +65,16 @@ pub enum LakeError {
 }
 
 impl LakeError {
+    /// Whether the rows are to blame: they will fail again, and others may not.
+    pub fn blames_rows(&self) -> bool {
+        let Self::Iceberg { source, .. } = self else { return false };
+        source.kind() == iceberg::ErrorKind::DataInvalid || is_refused_by_parquet(source)
+    }
+
     /// Whether the same call can succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
+            Self::Iceberg { source, .. } if is_refused_by_parquet(source) => false,
             Self::Iceberg { source, .. } => matches!(
                 source.kind(),
                 iceberg::ErrorKind::Unexpected
@@ -82,6 +89,13 @@ impl LakeError {
     pub(crate) fn iceberg(action: &'static str) -> impl FnOnce(iceberg::Error) -> Self {
         move |source| Self::Iceberg { action, source: Box::new(source) }
     }
+}
+
+/// Whether the Parquet writer refused what it was given. What the store refuses comes as `External`.
+fn is_refused_by_parquet(error: &iceberg::Error) -> bool {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let mut parquet = causes.filter_map(|cause| cause.downcast_ref::<parquet::errors::ParquetError>());
+    parquet.any(|error| !matches!(error, parquet::errors::ParquetError::External(_)))
 }
 
 /// A commit did not happen, or nobody knows.
@@ -106,4 +120,23 @@ pub enum CommitError {
     /// The commit was not sent: it has certainly not happened. The same request can be made again.
     #[error("commit was not sent")]
     NotSent(#[source] LakeError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parquet::errors::ParquetError;
+
+    fn wrote(source: ParquetError) -> LakeError {
+        let error = iceberg::Error::new(iceberg::ErrorKind::Unexpected, "Failed to write using parquet writer.");
+        LakeError::iceberg("write to a file")(error.with_source(source))
+    }
+
+    #[test]
+    fn what_the_writer_refuses_is_told_from_a_store_that_is_away() {
+        let refused = wrote(ParquetError::General("value does not fit".into()));
+        assert!(refused.blames_rows() && !refused.is_transient());
+        let away = wrote(ParquetError::External("connection refused".into()));
+        assert!(!away.blames_rows() && away.is_transient());
+    }
 }

@@ -195,6 +195,28 @@ const LANDING: &[Column] = &[
     required("payload_bytes", Int),
 ];
 
+const DEAD_LETTERS: &[Column] = &[
+    required("topic", String),
+    required("partition", Int),
+    required("offset", Long),
+    required("timestamp", Timestamp),
+    required("kind", String),
+    optional("source_topic", String),
+    optional("source_partition", Int),
+    optional("source_offset", Long),
+    optional("stage", String),
+    optional("code", String),
+    optional("message", String),
+    required("replays", Int),
+    optional("replay_of", String),
+    optional("mark_of", Long),
+    optional("mark_by", String),
+    optional("mark_reason", String),
+    laid_out(optional("key", Binary), Layout::LargeDictionary),
+    optional("payload", Binary),
+    optional("headers", String),
+];
+
 const ALERTS: &[Column] = &[
     required("tenant_id", String),
     required("device_id", String),
@@ -234,14 +256,26 @@ pub fn landing() -> TableSpec {
     TableSpec { name: "landing", columns: LANDING, partitioning: Partitioning::Day("timestamp"), sorted_by: &[] }
 }
 
+/// `dead_letters`: every record of the dead-letter topic as it was, bytes included, with its coordinates. `kind` is
+/// `letter`, or what a mark beside a letter says was done (`claimed`, `replayed`, `dropped`); `mark_of` is the offset of
+/// that letter in the same partition. Source coordinates are those of the rows of `rejected` and `landing`.
+pub fn dead_letters() -> TableSpec {
+    TableSpec {
+        name: "dead_letters",
+        columns: DEAD_LETTERS,
+        partitioning: Partitioning::Day("timestamp"),
+        sorted_by: &[],
+    }
+}
+
 /// `alerts`: every change of an alert. At least once: (alert_id, revision) identifies a change.
 pub fn alerts() -> TableSpec {
     TableSpec { name: "alerts", columns: ALERTS, partitioning: Partitioning::Day("opened_at"), sorted_by: &[] }
 }
 
 /// Every table of the lake.
-pub fn all() -> [TableSpec; 4] {
-    [landing(), readings(), rejected(), alerts()]
+pub fn all() -> [TableSpec; 5] {
+    [landing(), readings(), rejected(), dead_letters(), alerts()]
 }
 
 impl TableSpec {

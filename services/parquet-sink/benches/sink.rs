@@ -108,6 +108,7 @@ fn config(name: &str) -> anyhow::Result<Config> {
         ("ROUTES__READINGS__GROUP", name.to_owned()),
         ("ROUTES__REJECTED__ENABLED", "false".to_owned()),
         ("ROUTES__LANDING__ENABLED", "false".to_owned()),
+        ("ROUTES__DEAD_LETTERS__ENABLED", "false".to_owned()),
         ("ROUTES__ALERTS__ENABLED", "false".to_owned()),
     ];
     let environment = settings.map(|(key, value)| (format!("METER_PARQUET_SINK__{key}"), value));

@@ -1,5 +1,6 @@
 //! Wiring: what is connected to what, and what ends the process.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, RouteConfig};
 use crate::core::alerts::AlertRows;
 use crate::core::budget::Budget;
+use crate::core::dead_letters::DeadLetterRows;
 use crate::core::landing::LandingRows;
 use crate::core::progress::Owned;
 use crate::core::readings::{self, ReadingRows};
@@ -34,7 +36,7 @@ use crate::metrics::{RouteMetrics, describe};
 /// have time-outs and retries of their own below this.
 const MAX_SILENCE: Duration = Duration::from_secs(300);
 
-/// Blocks of 1 MiB that wait for a route. There are four routes, and the memory budget does not cover this.
+/// Blocks of 1 MiB that wait for a route. There are five routes, and the memory budget does not cover this.
 const QUEUE_BLOCKS: usize = 4;
 /// Bytes that the client of a route fetches ahead.
 const FETCH_QUEUE_BYTES: usize = 16 << 20;
@@ -125,7 +127,7 @@ impl Parts<'_> {
         let patience = patience(self.config, self.runtime, name);
         let (spec, rows) = self.rows(name);
         let publisher = self.publisher(&spec, metrics, &patience).await?;
-        let reading = self.reading(name, route)?;
+        let reading = self.reading(name)?;
         let (consumer, events) = self.subscribe(route)?;
         let settings = RouteSettings {
             topic: route.topic.as_str().into(),
@@ -138,7 +140,7 @@ impl Parts<'_> {
         let route = Route {
             settings,
             consumer,
-            intake: Intake { reading, metrics, patience: patience.clone() },
+            intake: Intake { reading, dead_letters: self.letters(name, route), metrics, patience: patience.clone() },
             publisher,
             rows,
             budget: Arc::clone(&self.budget),
@@ -147,6 +149,7 @@ impl Parts<'_> {
             owned: Owned::default(),
             since_micros: None,
             reported_bytes: 0,
+            suspects: BTreeMap::new(),
         };
         Ok((route, events))
     }
@@ -157,23 +160,29 @@ impl Parts<'_> {
             "readings" => (tables::readings(), Box::new(ReadingRows::new(source_topic))),
             "rejected" => (tables::rejected(), Box::new(RejectedRows::new(source_topic))),
             "landing" => (tables::landing(), Box::<LandingRows>::default()),
+            "dead_letters" => (tables::dead_letters(), Box::<DeadLetterRows>::default()),
             _ => (tables::alerts(), Box::<AlertRows>::default()),
         }
     }
 
-    fn reading(&self, name: &str, route: &RouteConfig) -> anyhow::Result<Reading> {
-        let topic = &self.config.sink.dead_letter_topic;
-        let dead_letters = DeadLetters::new(self.dead_letters.clone(), topic, env!("CARGO_PKG_NAME"), &route.group);
+    fn reading(&self, name: &str) -> anyhow::Result<Reading> {
         let decoder = |avsc: &str, unused: &[&str]| -> anyhow::Result<Box<BatchDecoder>> {
             let schema = reader_schema(avsc, unused).context("derive the reader schema")?;
             Ok(Box::new(BatchDecoder::new(self.registry.clone(), &schema).context("set up the decoder")?))
         };
         Ok(match name {
-            "readings" => Reading::Decisions(decoder(VALIDATED_BATCH.avsc, readings::UNUSED_FIELDS)?, dead_letters),
-            "rejected" => Reading::Decisions(decoder(VALIDATED_BATCH.avsc, rejected::UNUSED_FIELDS)?, dead_letters),
-            "landing" => Reading::Raw,
-            _ => Reading::Decoded(decoder(ALERT.avsc, &[])?, dead_letters),
+            "readings" => Reading::Decisions(decoder(VALIDATED_BATCH.avsc, readings::UNUSED_FIELDS)?),
+            "rejected" => Reading::Decisions(decoder(VALIDATED_BATCH.avsc, rejected::UNUSED_FIELDS)?),
+            "landing" | "dead_letters" => Reading::Raw,
+            _ => Reading::Decoded(decoder(ALERT.avsc, &[])?),
         })
+    }
+
+    /// Where a route sets records aside.
+    fn letters(&self, name: &str, route: &RouteConfig) -> Option<DeadLetters> {
+        let topic = &self.config.sink.dead_letter_topic;
+        let letters = || DeadLetters::new(self.dead_letters.clone(), topic, env!("CARGO_PKG_NAME"), &route.group);
+        (name != "dead_letters").then(letters)
     }
 
     async fn publisher(
@@ -197,6 +206,7 @@ impl Parts<'_> {
             metrics,
             base: TableHeads::default(),
             files: Vec::new(),
+            has_written: false,
         })
     }
 

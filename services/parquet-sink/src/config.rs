@@ -69,7 +69,7 @@ pub struct SinkConfig {
     pub dead_letter_topic: String,
 }
 
-/// The four routes.
+/// The routes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Routes {
@@ -79,6 +79,8 @@ pub struct Routes {
     pub rejected: RouteConfig,
     /// Raw topic → `landing`.
     pub landing: RouteConfig,
+    /// Dead letters and the marks beside them → `dead_letters`.
+    pub dead_letters: RouteConfig,
     /// Alerts → `alerts`.
     pub alerts: RouteConfig,
 }
@@ -108,11 +110,12 @@ impl SinkConfig {
 }
 
 impl Routes {
-    pub(crate) fn all(&self) -> [(&'static str, &RouteConfig); 4] {
+    pub(crate) fn all(&self) -> [(&'static str, &RouteConfig); 5] {
         [
             ("readings", &self.readings),
             ("rejected", &self.rejected),
             ("landing", &self.landing),
+            ("dead_letters", &self.dead_letters),
             ("alerts", &self.alerts),
         ]
     }

@@ -1,4 +1,4 @@
-//! Every metric of the sink. Labels: `route` is one of the four routes, the others are closed lists.
+//! Every metric of the sink. Labels: `route` is one of the routes, the others are closed lists.
 
 use std::time::Duration;
 
@@ -18,7 +18,11 @@ pub(crate) fn describe() {
     describe_counter!("parquet_sink_re_emissions_total", "decisions dropped because an earlier one holds, by route");
     describe_counter!("parquet_sink_gaps_total", "holes in the sequence of source offsets, by route");
     describe_counter!("parquet_sink_missing_decisions_total", "source offsets in those holes, by route");
-    describe_counter!("parquet_sink_records_dead_lettered_total", "undecodable records, by route and reason");
+    describe_counter!("parquet_sink_records_dead_lettered_total", "records set aside, by route and reason");
+    describe_counter!(
+        "parquet_sink_isolations_total",
+        "times that records which cannot be written were looked for, by route"
+    );
     describe_counter!("parquet_sink_failed_attempts_total", "attempts that will be repeated, by route and component");
     describe_counter!("parquet_sink_hints_lost_total", "commits that were not announced, by route");
     describe_gauge!("parquet_sink_paused", "1 while a route waits for a component, by route and component");
@@ -50,6 +54,10 @@ impl RouteMetrics {
 
     pub(crate) fn dead_lettered(self, reason: &'static str) {
         counter!("parquet_sink_records_dead_lettered_total", "route" => self.0, "reason" => reason).increment(1);
+    }
+
+    pub(crate) fn isolation(self) {
+        counter!("parquet_sink_isolations_total", "route" => self.0).increment(1);
     }
 
     pub(crate) fn file_written(self, took: Duration, bytes: u64) {

@@ -158,4 +158,8 @@ impl TableRows for AlertRows {
     fn clear(&mut self) {
         self.parts.clear();
     }
+
+    fn fresh(&self) -> Box<dyn TableRows> {
+        Box::<Self>::default()
+    }
 }

@@ -108,16 +108,23 @@ impl TableRows for LandingRows {
     fn clear(&mut self) {
         self.parts.clear();
     }
+
+    fn fresh(&self) -> Box<dyn TableRows> {
+        Box::<Self>::default()
+    }
 }
 
-/// A record without a timestamp (-1) lands in the first day of 1970, where it can be seen.
-fn micros(record: &RecordRef<'_>) -> i64 {
-    record.timestamp_ms.max(0).saturating_mul(1000)
+/// The last millisecond of the year 9999. Producers may write any number as a timestamp, and dates end somewhere.
+const LAST_MILLIS: i64 = 253_402_300_799_999;
+
+/// A record without a timestamp (-1), or with one that is no date, lands in the first day of 1970, where it can be seen.
+pub(super) fn micros(record: &RecordRef<'_>) -> i64 {
+    if (0..=LAST_MILLIS).contains(&record.timestamp_ms) { record.timestamp_ms * 1_000 } else { 0 }
 }
 
 /// Headers as a JSON array of pairs, since names may repeat and their order counts. A value is a string, `null`, or
 /// `{"hex": "…"}` when it is no UTF-8.
-fn headers_text(headers: &[Header]) -> Option<String> {
+pub(super) fn headers_text(headers: &[Header]) -> Option<String> {
     if headers.is_empty() {
         return None;
     }
@@ -152,12 +159,12 @@ mod tests {
         block.push(7, 86_400_000, Some(b"dev"), Some(b"\x00\xff"), &odd);
         block.push(9, 86_400_001, None, None, &[]);
         block.push(10, 2 * 86_400_000, Some(b""), Some(b""), &[]);
+        // A clock that is wrong beyond all dates, and no clock.
+        block.push(11, i64::MAX, None, None, &[]).push(12, -1, None, None, &[]);
         let mut rows = LandingRows::default();
-        assert_eq!(rows.append(&Input::Raw(&block.build())), Ok(3));
-        assert_eq!(
-            rows.gathered().keys().copied().collect::<Vec<_>>(),
-            [PartitionValue::Day(1), PartitionValue::Day(2)]
-        );
+        assert_eq!(rows.append(&Input::Raw(&block.build())), Ok(5));
+        assert_eq!(rows.gathered().keys().copied().collect::<Vec<_>>(), [0, 1, 2].map(PartitionValue::Day));
+        assert_eq!(rows.gathered()[&PartitionValue::Day(0)].rows, 2);
         assert!(rows.bytes() > 0);
         let batch = rows.take(PartitionValue::Day(1)).unwrap().unwrap().batches().next().unwrap().unwrap();
         assert_eq!(batch.column(2).as_primitive::<arrow::datatypes::Int64Type>().values(), &[7, 9]);
@@ -167,6 +174,7 @@ mod tests {
         assert_eq!(batch.column(6).as_string::<i32>().value(0), r#"[["a","x"],["a",null],["b",{"hex":"ff00"}]]"#);
         let batch = rows.take(PartitionValue::Day(2)).unwrap().unwrap().batches().next().unwrap().unwrap();
         assert!(!batch.column(5).is_null(0), "empty is not null");
+        rows.take(PartitionValue::Day(0)).unwrap().unwrap();
         assert_eq!(rows.bytes(), 0);
     }
 }

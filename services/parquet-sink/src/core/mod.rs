@@ -3,6 +3,7 @@
 
 pub mod alerts;
 pub mod budget;
+pub mod dead_letters;
 mod decision_columns;
 pub mod file_policy;
 pub mod interner;

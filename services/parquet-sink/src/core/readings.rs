@@ -134,6 +134,10 @@ impl TableRows for ReadingRows {
         self.words = Interner::default();
         self.buckets.clear();
     }
+
+    fn fresh(&self) -> Box<dyn TableRows> {
+        Box::new(Self::new(&*self.source_topic))
+    }
 }
 
 /// The schema of the table, with dictionaries in place of strings.

@@ -151,4 +151,8 @@ impl TableRows for RejectedRows {
     fn clear(&mut self) {
         self.parts.clear();
     }
+
+    fn fresh(&self) -> Box<dyn TableRows> {
+        Box::new(Self::new(&*self.source_topic))
+    }
 }

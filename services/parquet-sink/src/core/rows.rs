@@ -89,6 +89,9 @@ pub trait TableRows: Send + Sync + std::fmt::Debug {
 
     /// Forgets everything that waits.
     fn clear(&mut self);
+
+    /// An empty one of the same table.
+    fn fresh(&self) -> Box<dyn TableRows>;
 }
 
 /// The parts of a table by partition value, with the order in which they were begun.

@@ -1,4 +1,4 @@
-//! From a block of records to rows: decode, dead-letter what cannot be decoded, judge, gather.
+//! From a block of records to rows: decode, dead-letter what cannot be decoded or written, judge, gather.
 
 use anyhow::Context;
 use kafka_pipeline::{BatchDecoder, DeadLetters, DecodeError, Decoded, Poison, RecordBlock};
@@ -13,60 +13,147 @@ use crate::metrics::RouteMetrics;
 
 /// A decision that stands in another partition than the message it is about: order would mean nothing then.
 const WRONG_PARTITION: &str = "WRONG_PARTITION";
+/// A record whose rows cannot be made or written; it was singled out.
+const UNWRITABLE: &str = "UNWRITABLE";
 
 /// How a route reads its records.
 pub(crate) enum Reading {
     /// As bytes.
     Raw,
     /// Decoded, every record a row source.
-    Decoded(Box<BatchDecoder>, DeadLetters),
+    Decoded(Box<BatchDecoder>),
     /// Decoded decisions: only the first about each source offset counts.
-    Decisions(Box<BatchDecoder>, DeadLetters),
+    Decisions(Box<BatchDecoder>),
 }
 
 /// Takes records in.
 pub(crate) struct Intake {
     pub(crate) reading: Reading,
+    /// `None` for the route that reads them: a letter about a letter would be read, and so on.
+    pub(crate) dead_letters: Option<DeadLetters>,
     pub(crate) metrics: RouteMetrics,
     pub(crate) patience: Patience,
 }
 
 impl Intake {
-    /// Takes a block in; returns the head behind it, or `None` when `stop` came first, with nothing taken in.
+    /// Takes a block in, and sets aside the records at the indexes that cannot be written. Returns the head behind it, or
+    /// `None` when `stop` came first, with nothing taken in.
     ///
     /// # Errors
     /// A dead letter could not be stored, or a batch does not have the contract's shape.
     pub(crate) async fn take(
         &mut self,
         block: &RecordBlock,
+        unwritable: &[usize],
         mut head: Head,
         rows: &mut dyn TableRows,
         stop: &CancellationToken,
     ) -> anyhow::Result<Option<Head>> {
-        match &mut self.reading {
-            Reading::Raw => {
-                rows.append(&Input::Raw(block)).context("gather raw records")?;
-            }
-            Reading::Decoded(decoder, dead_letters) => {
-                let Some(decoded) = decode(decoder, block, &self.patience, stop).await? else { return Ok(None) };
-                bury(&decoded, block, dead_letters, self.metrics).await?;
-                let accepted = decoded.batches.iter().map(|batch| (0..batch.rows.len() as u32).collect()).collect();
-                append(&decoded, block, accepted, rows)?;
-            }
-            Reading::Decisions(decoder, dead_letters) => {
-                let Some(decoded) = decode(decoder, block, &self.patience, stop).await? else { return Ok(None) };
-                bury(&decoded, block, dead_letters, self.metrics).await?;
-                let (candidates, misplaced) = candidates(&decoded, block.partition())?;
-                bury_misplaced(&misplaced, block, dead_letters, self.metrics).await?;
-                let judged = judge(&mut head, candidates, decoded.batches.len());
-                note(&judged, block, self.metrics);
-                append(&decoded, block, judged.accepted, rows)?;
-            }
-        }
-        head.next = block.next_offset().get();
+        let next = block.next_offset().get();
         self.metrics.read(block.len() as u64);
+        for index in unwritable {
+            self.bury(*index, UNWRITABLE, "its rows cannot be written", block).await?;
+        }
+        let kept;
+        let block = if unwritable.is_empty() {
+            block
+        } else {
+            kept = block.pick((0..block.len()).filter(|index| !unwritable.contains(index)));
+            &kept
+        };
+        if !block.is_empty() && self.take_kept(block, &mut head, rows, stop).await?.is_none() {
+            return Ok(None);
+        }
+        head.next = next;
         Ok(Some(head))
     }
+
+    async fn take_kept(
+        &mut self,
+        block: &RecordBlock,
+        head: &mut Head,
+        rows: &mut dyn TableRows,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<()>> {
+        let Some(decoded) = self.decode(block, stop).await? else { return Ok(None) };
+        let Some(decoded) = decoded else {
+            rows.append(&Input::Raw(block)).context("gather raw records")?;
+            return Ok(Some(()));
+        };
+        for (index, poison) in &decoded.poison {
+            self.bury(*index as usize, poison.code(), &poison.to_string(), block).await?;
+        }
+        let accepted = if let Reading::Decisions(_) = self.reading {
+            let (candidates, misplaced) = candidates(&decoded, block.partition())?;
+            for index in misplaced {
+                let message = "the decision is about a message of another partition";
+                self.bury(index as usize, WRONG_PARTITION, message, block).await?;
+            }
+            let judged = judge(head, candidates, decoded.batches.len());
+            note(&judged, block, self.metrics);
+            judged.accepted
+        } else {
+            all(&decoded)
+        };
+        append(&decoded, block, accepted, rows)?;
+        Ok(Some(()))
+    }
+
+    /// Makes the rows of all records that can be decoded, whatever else they are; `None` when `stop` came first.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub(crate) async fn rehearse(
+        &mut self,
+        block: &RecordBlock,
+        rows: &mut dyn TableRows,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<()>> {
+        match self.decode(block, stop).await? {
+            None => return Ok(None),
+            Some(None) => drop(rows.append(&Input::Raw(block)).context("gather raw records")?),
+            Some(Some(decoded)) => append(&decoded, block, all(&decoded), rows)?,
+        }
+        Ok(Some(()))
+    }
+
+    /// The block decoded, or `Some(None)` where records are taken as they are; `None` when `stop` came first.
+    async fn decode(
+        &mut self,
+        block: &RecordBlock,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<Option<Decoded>>> {
+        match &mut self.reading {
+            Reading::Raw => Ok(Some(None)),
+            Reading::Decoded(decoder) | Reading::Decisions(decoder) => {
+                Ok(decode(decoder, block, &self.patience, stop).await?.map(Some))
+            }
+        }
+    }
+
+    /// Sets a record aside, and returns when the broker has it: only then may the head pass.
+    async fn bury(&self, index: usize, code: &'static str, message: &str, block: &RecordBlock) -> anyhow::Result<()> {
+        let record = block.get(index);
+        let source = block.topic_partition();
+        if let Some(dead_letters) = &self.dead_letters {
+            dead_letters.send(&record, source, code, message).await.context("store a dead letter")?;
+        }
+        self.metrics.dead_lettered(code);
+        tracing::error!(
+            route = self.metrics.0,
+            kafka.topic = %source.topic,
+            kafka.partition = source.partition,
+            kafka.offset = record.offset,
+            code,
+            "record cannot be taken in and was set aside"
+        );
+        Ok(())
+    }
+}
+
+/// Every row of every batch.
+fn all(decoded: &Decoded) -> Vec<Vec<u32>> {
+    decoded.batches.iter().map(|batch| (0..batch.rows.len() as u32).collect()).collect()
 }
 
 async fn decode(
@@ -96,56 +183,6 @@ async fn decode(
 fn unreadable_schema(decoded: &Decoded) -> Option<Poison> {
     let of_schema = |poison: &&Poison| matches!(poison, Poison::UnknownSchemaId(_) | Poison::WrongSchema { .. });
     decoded.poison.iter().map(|(_, poison)| poison).find(of_schema).cloned()
-}
-
-/// Sets aside what cannot be decoded, and returns when the broker has it: only then may the head pass.
-async fn bury(
-    decoded: &Decoded,
-    block: &RecordBlock,
-    dead_letters: &DeadLetters,
-    metrics: RouteMetrics,
-) -> anyhow::Result<()> {
-    for (index, poison) in &decoded.poison {
-        let message = poison.to_string();
-        bury_one(*index, poison.code(), &message, block, dead_letters, metrics).await?;
-    }
-    Ok(())
-}
-
-async fn bury_misplaced(
-    misplaced: &[u32],
-    block: &RecordBlock,
-    dead_letters: &DeadLetters,
-    metrics: RouteMetrics,
-) -> anyhow::Result<()> {
-    for index in misplaced {
-        let message = "the decision is about a message of another partition";
-        bury_one(*index, WRONG_PARTITION, message, block, dead_letters, metrics).await?;
-    }
-    Ok(())
-}
-
-async fn bury_one(
-    index: u32,
-    code: &'static str,
-    message: &str,
-    block: &RecordBlock,
-    dead_letters: &DeadLetters,
-    metrics: RouteMetrics,
-) -> anyhow::Result<()> {
-    let record = block.get(index as usize);
-    let source = block.topic_partition();
-    dead_letters.send(&record, source, code, message).await.context("store a dead letter")?;
-    metrics.dead_lettered(code);
-    tracing::error!(
-        route = metrics.0,
-        kafka.topic = %source.topic,
-        kafka.partition = source.partition,
-        kafka.offset = record.offset,
-        code,
-        "record cannot be taken in and was set aside"
-    );
-    Ok(())
 }
 
 /// The decisions of a block, and the records of those that stand in the wrong partition.

@@ -2,6 +2,7 @@
 
 pub(crate) mod hints;
 pub(crate) mod intake;
+mod isolate;
 pub(crate) mod patience;
 pub(crate) mod publish;
 pub(crate) mod route;

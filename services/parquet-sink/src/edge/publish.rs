@@ -9,6 +9,7 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use lake::{CommitError, CommitRequest, Committed, LakeError, LakeTable, PartitionValue, TableHeads, WrittenFile};
 use service_runtime::fail_point;
+use std::panic::AssertUnwindSafe;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -32,6 +33,24 @@ pub(crate) enum Outcome {
     Overtaken,
 }
 
+/// What became of rows that were to be written.
+#[derive(Debug)]
+pub(crate) enum Written {
+    /// They are in files that wait for the next commit.
+    Files,
+    /// `stop` came first; some of the rows are lost to this process.
+    Stopped,
+    /// They cannot be written, and will not be if it is tried again; some of the rows are lost to this process.
+    Unwritable(String),
+}
+
+/// Rows of one partition of the table, or why they could not be taken out; `None` when there are none.
+pub(crate) type Taken = Result<Option<Box<dyn FileRows>>, Unwritable>;
+
+/// Rows that cannot be made into columns or a file.
+#[derive(Debug, Clone)]
+pub(crate) struct Unwritable(pub(crate) String);
+
 /// Writes and commits for one route.
 pub(crate) struct Publisher {
     pub(crate) table: LakeTable,
@@ -42,6 +61,8 @@ pub(crate) struct Publisher {
     pub(crate) base: TableHeads,
     /// Files that no snapshot has yet.
     pub(crate) files: Vec<WrittenFile>,
+    /// Whether this process has written a file: then the table and the store are not to blame for rows that cannot be.
+    pub(crate) has_written: bool,
 }
 
 impl Publisher {
@@ -51,13 +72,13 @@ impl Publisher {
         self.patience.until_done(Component::Catalog, stop, LakeError::is_transient, read).await
     }
 
-    /// Writes the rows of partitions as files that wait for the next commit; false when `stop` came first, and some of
-    /// the rows are lost to this process then. Rows are taken from the iterator as the writes get to them.
+    /// Writes the rows of partitions as files that wait for the next commit. Rows are taken from the iterator as the
+    /// writes get to them.
     pub(crate) async fn write(
         &mut self,
-        mut parts: impl Iterator<Item = (PartitionValue, Result<Option<Box<dyn FileRows>>, ArrowError>)> + Send,
+        mut parts: impl Iterator<Item = (PartitionValue, Taken)> + Send,
         stop: &CancellationToken,
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<Written> {
         let mut running = FuturesUnordered::new();
         let mut written = Vec::new();
         loop {
@@ -69,26 +90,42 @@ impl Publisher {
             match running.next().await {
                 None => break,
                 Some(files) => match files? {
-                    None => return Ok(false),
-                    Some(files) => written.extend(files),
+                    None => return Ok(Written::Stopped),
+                    Some(Err(Unwritable(reason))) => return Ok(Written::Unwritable(reason)),
+                    Some(Ok(files)) => written.extend(files),
                 },
             }
         }
         drop(running);
+        self.has_written |= !written.is_empty();
         self.files.extend(written);
-        Ok(true)
+        Ok(Written::Files)
+    }
+
+    /// Writes rows of a partition into files that nobody will ever see; how many, or why it is impossible. `None` when
+    /// `stop` came first.
+    pub(crate) async fn rehearse(
+        &self,
+        partition: PartitionValue,
+        rows: Taken,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<Result<usize, Unwritable>>> {
+        Ok(self.write_part(partition, rows, stop).await?.map(|written| written.map(|files| files.len())))
     }
 
     /// Boxed, since a future of this size would be moved about in the set of those that run.
     fn write_part<'a>(
         &'a self,
         partition: PartitionValue,
-        rows: Result<Option<Box<dyn FileRows>>, ArrowError>,
+        rows: Taken,
         stop: &'a CancellationToken,
-    ) -> BoxFuture<'a, anyhow::Result<Option<Vec<WrittenFile>>>> {
+    ) -> BoxFuture<'a, anyhow::Result<Option<Result<Vec<WrittenFile>, Unwritable>>>> {
         async move {
-            let Some(rows) = rows.context("take rows out")? else { return Ok(Some(Vec::new())) };
-            self.write_file(partition, rows.as_ref(), stop).await
+            match rows {
+                Ok(Some(rows)) => self.write_file(partition, rows.as_ref(), stop).await,
+                Ok(None) => Ok(Some(Ok(Vec::new()))),
+                Err(unwritable) => Ok(Some(Err(unwritable))),
+            }
         }
         .boxed()
     }
@@ -98,11 +135,11 @@ impl Publisher {
         partition: PartitionValue,
         rows: &dyn FileRows,
         stop: &CancellationToken,
-    ) -> anyhow::Result<Option<Vec<WrittenFile>>> {
-        let write = || write_once(&self.table, partition, rows);
+    ) -> anyhow::Result<Option<Result<Vec<WrittenFile>, Unwritable>>> {
+        let write = || write_guarded(&self.table, partition, rows);
         let started = Instant::now();
         let files = self.patience.until_done(Component::Store, stop, WriteError::is_transient, write).await?;
-        for file in files.iter().flatten() {
+        for file in files.iter().flatten().flatten() {
             self.metrics.file_written(started.elapsed(), file.bytes());
         }
         self.patience.beat();
@@ -189,8 +226,31 @@ enum WriteError {
 }
 
 impl WriteError {
+    /// Whether the rows are to blame.
+    fn blames_rows(&self) -> bool {
+        match self {
+            Self::Rows(_) => true,
+            Self::Lake(error) => error.blames_rows(),
+        }
+    }
+
     fn is_transient(&self) -> bool {
         matches!(self, Self::Lake(error) if error.is_transient())
+    }
+}
+
+/// Writes a file; rows that cannot be written are an outcome, and what is down is an error.
+async fn write_guarded(
+    table: &LakeTable,
+    partition: PartitionValue,
+    rows: &dyn FileRows,
+) -> Result<Result<Vec<WrittenFile>, Unwritable>, WriteError> {
+    // The writers are made for one file and dropped with it, so a panic leaves nothing half done.
+    match AssertUnwindSafe(write_once(table, partition, rows)).catch_unwind().await {
+        Ok(Ok(files)) => Ok(Ok(files)),
+        Ok(Err(error)) if error.blames_rows() => Ok(Err(Unwritable(format!("{:#}", anyhow::Error::from(error))))),
+        Ok(Err(error)) => Err(error),
+        Err(_panic) => Ok(Err(Unwritable("the writer panicked".to_owned()))),
     }
 }
 

@@ -3,6 +3,7 @@
 //! The loop owns everything of its route, so nothing is locked. While it writes or commits it does not look at events;
 //! the consumer has a thread of its own and keeps polling, with partitions paused when its queue is full.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +18,9 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::intake::Intake;
+use super::isolate::{Guarded, taken};
 use super::patience::{Component, Patience};
-use super::publish::{Outcome, Publisher};
+use super::publish::{Outcome, Publisher, Written};
 use crate::core::budget::Budget;
 use crate::core::file_policy::{CommitReason, CommitTriggers, Uncommitted, part_to_close};
 use crate::core::progress::{Admission, Owned};
@@ -53,6 +55,8 @@ pub(crate) struct Route {
     pub(crate) since_micros: Option<i64>,
     /// Memory as last reported to the budget.
     pub(crate) reported_bytes: usize,
+    /// By partition, up to which offset records are tried before they are taken in: some of them cannot be written.
+    pub(crate) suspects: BTreeMap<i32, i64>,
 }
 
 impl Route {
@@ -168,11 +172,14 @@ impl Route {
             }
             Admission::Take(head) => head,
         };
-        let Some(head) = self.intake.take(block, head, self.rows.as_mut(), stop).await? else { return Ok(()) };
-        if let Some(progress) = self.owned.get_mut(partition) {
-            progress.head = head;
-            self.since_micros.get_or_insert_with(|| SystemClock.now_micros());
-        }
+        let Some(unwritable) = self.unwritable(block, stop).await? else { return Ok(()) };
+        let taken = self.intake.take(block, &unwritable, head, self.rows.as_mut(), stop).guarded().await;
+        let Ok(taken) = taken else {
+            return self.isolate("gathering rows panicked", Some(block), stop).await;
+        };
+        let (Some(head), Some(progress)) = (taken?, self.owned.get_mut(partition)) else { return Ok(()) };
+        progress.head = head;
+        self.since_micros.get_or_insert_with(|| SystemClock.now_micros());
         Ok(())
     }
 
@@ -205,6 +212,7 @@ impl Route {
         match outcome {
             Some(Outcome::Done(committed)) => {
                 let after = self.owned.committed(&committed.heads.heads);
+                self.acquit(&after.positions);
                 self.since_micros = None;
                 self.report();
                 self.commit_positions(&after.positions);
@@ -221,20 +229,23 @@ impl Route {
         }
     }
 
-    /// Writes parts as files; false when `stop` came first, and then nothing is gathered any more.
+    /// Writes parts as files; false when it did not happen, and then nothing is gathered any more.
     async fn write_parts(&mut self, partitions: Vec<PartitionValue>, stop: &CancellationToken) -> anyhow::Result<bool> {
         let rows = self.rows.as_mut();
-        let parts = partitions.into_iter().map(|partition| (partition, rows.take(partition)));
-        let written = self.publisher.write(parts, stop).await?;
-        if !written {
-            // Some rows are out of the buffers and in no file.
-            self.abandon();
+        let parts = partitions.into_iter().map(|partition| (partition, taken(rows, partition)));
+        match self.publisher.write(parts, stop).await? {
+            Written::Files => Ok(true),
+            Written::Stopped => {
+                // Some rows are out of the buffers and in no file.
+                self.abandon();
+                Ok(false)
+            }
+            Written::Unwritable(reason) => self.isolate(&reason, None, stop).await.map(|()| false),
         }
-        Ok(written)
     }
 
     /// Drops what was gathered and begins all partitions at the table's heads again.
-    async fn restart(&mut self, stop: &CancellationToken) -> anyhow::Result<()> {
+    pub(super) async fn restart(&mut self, stop: &CancellationToken) -> anyhow::Result<()> {
         self.abandon();
         let Some(heads) = self.publisher.read_heads(stop).await? else { return Ok(()) };
         self.begin(&self.owned.waiting(), heads, stop).await

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests end with a panic, as tests do")]
 
 mod crash_replay;
+mod dead_letters;
 mod happy_path;
+mod isolation;
 mod outage;
 mod poison;
 mod rebalance;

@@ -95,9 +95,13 @@ impl World {
         set("SINK__SOURCE_TOPIC", &self.topic("raw"));
         set("SINK__COMMITS_TOPIC", &self.topic("commits"));
         set("SINK__DEAD_LETTER_TOPIC", &self.topic("dead"));
-        for (route, topic) in
-            [("readings", "validated"), ("rejected", "validated"), ("landing", "raw"), ("alerts", "alerts")]
-        {
+        for (route, topic) in [
+            ("readings", "validated"),
+            ("rejected", "validated"),
+            ("landing", "raw"),
+            ("dead_letters", "dead"),
+            ("alerts", "alerts"),
+        ] {
             let key = route.to_uppercase();
             set(&format!("ROUTES__{key}__ENABLED"), if routes.contains(&route) { "true" } else { "false" });
             set(&format!("ROUTES__{key}__TOPIC"), &self.topic(topic));
@@ -172,6 +176,52 @@ impl World {
         encode::validated_batch(&batch, &mut datum);
         frame(self.schema_id, &datum, &mut payload);
         payload
+    }
+
+    /// A decision about one reading that starts at this microsecond.
+    pub(crate) fn decision_at(&self, partition: i32, source_offset: i64, start: i64, local_day: LocalDay) -> Vec<u8> {
+        let mut reading = reading(0);
+        reading.reading.start = start;
+        reading.local_day = local_day;
+        let batch = ValidatedBatch {
+            tenant_id: "northgrid",
+            device_id: "cursed",
+            gateway_id: "gateway-1",
+            sequence: source_offset,
+            received_at: None,
+            source: Source::Kafka,
+            customer_id: None,
+            site_id: None,
+            source_partition: partition,
+            source_offset,
+            validated_at: SystemClock.now_micros(),
+            rules: &["structure"],
+            readings: &[reading],
+            rejections: &[],
+        };
+        let (mut datum, mut payload) = (Vec::new(), Vec::new());
+        encode::validated_batch(&batch, &mut datum);
+        frame(self.schema_id, &datum, &mut payload);
+        payload
+    }
+
+    /// Lets producers write any timestamp, as brokers before Kafka 4 do.
+    pub(crate) async fn allow_any_timestamp(&self, topic: &str) {
+        let admin = Admin::connect(&self.kafka).await.unwrap();
+        let any = BTreeMap::from([("message.timestamp.after.max.ms".to_owned(), i64::MAX.to_string())]);
+        admin.set_configs(&self.topic(topic), &any).await.unwrap();
+    }
+
+    pub(crate) async fn produce_at(&self, topic: &str, partition: i32, payload: &[u8], timestamp_ms: Option<i64>) {
+        let topic = self.topic(topic);
+        let record = ProducerRecord {
+            topic: &topic,
+            partition: Some(partition),
+            payload: Some(payload),
+            timestamp_ms,
+            ..ProducerRecord::default()
+        };
+        self.producer.send_all([record]).await.unwrap();
     }
 
     pub(crate) async fn produce(&self, topic: &str, partition: i32, payloads: &[Vec<u8>]) {
