@@ -3,7 +3,7 @@
 //! The writer's schema is the registry's for the id in the frame, whatever record it describes: a letter may be one
 //! because somebody wrote another record than the topic's.
 
-use super::letter::Sender;
+use super::filter::Sender;
 use anyhow::Context;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::schema::{NamesRef, ResolvedSchema};

@@ -38,7 +38,7 @@ impl Letters<'_> {
         }
     }
 
-    /// Hands over every block of a partition, from the first record of that time to the present end.
+    /// Hands over every block of a partition, from the first record of that time to the present end; returns that end.
     ///
     /// # Errors
     /// When brokers do not answer, or `each` fails.
@@ -47,15 +47,18 @@ impl Letters<'_> {
         partition: i32,
         since: Option<DateTime<Utc>>,
         mut each: impl AsyncFnMut(&RecordBlock) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<NextOffset> {
         let at = TopicPartition::new(self.topic, partition);
         let read = || format!("read {at}");
-        let Some(from) = self.start(&at, since).await.with_context(read)? else { return Ok(()) };
+        // When all records are older there is nothing to read, but an end.
+        let from = self.start(&at, since).await.with_context(read)?.unwrap_or(StartAt::End);
         let mut tail = read_tail(self.kafka, &at, from).await.with_context(read)?;
+        let mut end = tail.end();
         while let Some(block) = tail.next().await.with_context(read)? {
             each(&block).await?;
+            end = end.max(block.next_offset());
         }
-        Ok(())
+        Ok(end)
     }
 
     /// Where the records of that time begin; `None` when all are older.

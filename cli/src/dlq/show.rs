@@ -1,8 +1,10 @@
 //! One dead letter in full. Pure.
 
 use super::content::Content;
+use super::counts::Known;
 use super::dump::{dump, hex};
-use super::letter::{Letter, printable};
+use super::ledger::Standing;
+use super::letter::printable;
 use kafka_pipeline::RecordRef;
 use serde::Serialize;
 use std::fmt::Write;
@@ -43,7 +45,7 @@ struct HeaderView {
 pub(crate) struct LetterView {
     topic: String,
     #[serde(flatten)]
-    letter: Letter,
+    known: Known,
     headers: Vec<HeaderView>,
     key_hex: Option<String>,
     payload_hex: Option<String>,
@@ -54,7 +56,7 @@ pub(crate) struct LetterView {
 
 impl LetterView {
     /// From the record and its decoded content.
-    pub(crate) fn new(topic: &str, partition: i32, record: &RecordRef<'_>, content: Content) -> Self {
+    pub(crate) fn new(topic: &str, known: Known, record: &RecordRef<'_>, content: Content) -> Self {
         let header = |header: &kafka_pipeline::Header| HeaderView {
             key: printable(header.key.as_bytes()),
             text: header.value.as_deref().map(printable),
@@ -62,13 +64,18 @@ impl LetterView {
         };
         Self {
             topic: topic.to_owned(),
-            letter: Letter::of(partition, record),
+            known,
             headers: record.headers.iter().map(header).collect(),
             key_hex: record.key.map(hex),
             payload_hex: record.payload.map(hex),
             content,
             payload: record.payload.map(<[u8]>::to_vec),
         }
+    }
+
+    /// The bytes; `None` when the message has none.
+    pub(crate) fn payload(&self) -> Option<&[u8]> {
+        self.payload.as_deref()
     }
 
     /// For people; of the bytes at most `limit`.
@@ -80,7 +87,7 @@ impl LetterView {
     }
 
     fn write(&self, text: &mut String, limit: usize) -> std::fmt::Result {
-        let letter = &self.letter;
+        let Known { letter, standing } = &self.known;
         let or_dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
         writeln!(text, "letter    {}[{}] offset {}", self.topic, letter.partition, letter.offset)?;
         writeln!(text, "time      {}", super::time(letter.at))?;
@@ -89,6 +96,8 @@ impl LetterView {
         writeln!(text, "message   {}", letter.message)?;
         writeln!(text, "stage     {}", or_dash(&letter.stage))?;
         writeln!(text, "key       {}", or_dash(&letter.key))?;
+        writeln!(text, "replays   {}", letter.replays)?;
+        self.write_standing(text, standing)?;
         writeln!(text, "\nheaders   {}", self.headers.len())?;
         let width = self.headers.iter().map(|header| header.key.chars().count()).max().unwrap_or(0);
         for header in &self.headers {
@@ -99,6 +108,23 @@ impl LetterView {
             None => writeln!(text, "\nbytes     none: the message has no value\n")?,
         }
         self.write_content(text)
+    }
+
+    fn write_standing(&self, text: &mut String, standing: &Standing) -> std::fmt::Result {
+        write!(text, "status    {}", standing.status.name())?;
+        if let Some(by) = &standing.by {
+            write!(text, " by {by} at {}", super::time(standing.since))?;
+        }
+        if let Some((partition, offset)) = standing.replayed_to {
+            write!(text, " to partition {partition} offset {offset}")?;
+        }
+        if let Some(because) = &standing.because {
+            write!(text, ": {because}")?;
+        }
+        if let Some(became) = &standing.became {
+            write!(text, "; it was set aside again as {became}")?;
+        }
+        writeln!(text)
     }
 
     fn write_content(&self, text: &mut String) -> std::fmt::Result {
@@ -131,6 +157,8 @@ fn printed(value: &serde_json::Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ledger::Ledger;
+    use super::super::letter::Letter;
     use super::*;
     use bytes::Bytes;
     use kafka_pipeline::{Header, RecordBlock, RecordBlockBuilder};
@@ -153,6 +181,12 @@ mod tests {
         builder.build()
     }
 
+    fn view(block: &RecordBlock, content: Content) -> LetterView {
+        let letter = Letter::of(1, &block.get(0));
+        let known = Known { standing: Ledger::default().standing(&letter), letter };
+        LetterView::new("rejected", known, &block.get(0), content)
+    }
+
     #[test]
     fn a_letter_is_shown_with_headers_bytes_and_content() {
         let content = Content::Yes {
@@ -162,13 +196,13 @@ mod tests {
             trailing_bytes: 3,
         };
         let block = block(Some(b"\x00\x00\x00\x00\x07\x08acme"));
-        insta::assert_snapshot!(LetterView::new("rejected", 1, &block.get(0), content).text(100));
+        insta::assert_snapshot!(view(&block, content).text(100));
     }
 
     #[test]
     fn a_letter_without_bytes_is_shown_too() {
         let block = block(None);
-        let view = LetterView::new("rejected", 1, &block.get(0), Content::No { because: "there is no value".into() });
+        let view = view(&block, Content::No { because: "there is no value".into() });
         let text = view.text(100);
         assert!(text.contains("bytes     none") && text.ends_with("content   there is no value\n"), "{text}");
     }
@@ -176,7 +210,7 @@ mod tests {
     #[test]
     fn json_has_the_bytes_unchanged() {
         let block = block(Some(b"\xff\x1b["));
-        let view = LetterView::new("rejected", 1, &block.get(0), Content::No { because: "x".into() });
+        let view = view(&block, Content::No { because: "x".into() });
         let json = serde_json::to_value(&view).unwrap();
         assert_eq!((&json["payload_hex"], &json["key_hex"]), (&json!("ff1b5b"), &json!("6465762d31")));
         assert_eq!(json["headers"][1], json!({ "key": "empty", "text": null, "hex": null }));

@@ -19,7 +19,7 @@ use core::truth::TruthEntry;
 use edge::http::HttpWay;
 use edge::journal::{Journal, RunLine};
 use edge::kafka::{KafkaWay, Topics};
-use edge::pace::Pace;
+pub(crate) use edge::pace::Pace;
 use edge::runner::{Manner, Runner};
 use edge::ways::{Via, Ways};
 use edge::{keys, trickle::trickle};

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests end with a panic, as tests do")]
 
 mod dlq;
+mod dlq_replay;
 mod doctor;
 mod simulate;
 mod status;
