@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::core::register::Register;
 use crate::edge::{
-    AlertsTable, DecisionReader, DeviceFeed, Dynamo, EventReader, Inputs, Notifier, Patience, Publisher, StatusTable,
-    Stores, Unflushed, Worker, create_missing,
+    AlertsTable, DecisionReader, DeviceFeed, Dynamo, EventReader, Inputs, Letters, Notifier, Patience, Publisher,
+    StatusTable, Stores, Unflushed, Worker, create_missing,
 };
 use crate::metrics;
 
@@ -49,6 +49,7 @@ impl App {
         let partitions = check_topics(&config, &waits).await?;
         let registry = Registry::new(&config.registry).context("prepare the schema registry")?;
         let producer = Producer::new(&config.kafka, &ProducerConfig::default()).context("make the producer")?;
+        let letters = Letters::new(&producer, &config.topics.rejected, &config.consumer.group);
         let topic = config.topics.alerts.clone();
         let publisher = Publisher::new(producer.clone(), &registry, topic, &waits).await?;
         let (alerts, status) = tables(&config, waits.clone(), Arc::clone(&clock)).await?;
@@ -70,6 +71,7 @@ impl App {
             register,
             decision_reader: DecisionReader::new(registry.clone(), waits.clone())?,
             event_reader: EventReader::new(registry, waits)?,
+            letters,
             stores: Stores { publisher, alerts, status, notifier },
             thresholds: Arc::new(config.rules),
             seed_window: config.consumer.state_window,
@@ -117,6 +119,13 @@ async fn check_topics(config: &Config, waits: &Patience) -> anyhow::Result<Parti
         topics.events
     );
     count(&topics.alerts).await?;
+    let rejected = count(&topics.rejected).await?;
+    ensure!(
+        rejected >= events,
+        "topic {} has {rejected} partitions and topic {} has {events}: a letter lies in its source's partition",
+        topics.rejected,
+        topics.events
+    );
     Ok(Partitions { events, devices: count(&topics.devices).await? })
 }
 

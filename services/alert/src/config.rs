@@ -56,6 +56,8 @@ pub struct TopicsConfig {
     pub devices: String,
     /// Where alerts go.
     pub alerts: String,
+    /// Where input goes that cannot be taken in.
+    pub rejected: String,
 }
 
 /// `[consumer]`.

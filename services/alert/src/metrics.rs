@@ -29,7 +29,7 @@ const REBALANCES: &str = "alert_rebalances_total";
 /// Names with their help texts.
 pub const ALL: &[(&str, &str)] = &[
     (RECORDS_READ, "Records read, by topic"),
-    (DECISIONS, "Decisions read, by outcome: applied, reemitted, empty"),
+    (DECISIONS, "Decisions read, by outcome: applied, reemitted, empty, panicked"),
     (EVENTS, "Device events read, by outcome; everything but applied and not_concerned deserves a look"),
     (POISON, "Records that can't be decoded and were passed over, by topic and reason"),
     (PUBLISHED, "Messages written to the alerts topic, by kind and state"),
@@ -68,6 +68,7 @@ pub(crate) fn decision(outcome: DecisionOutcome) {
         DecisionOutcome::Applied => "applied",
         DecisionOutcome::Reemitted => "reemitted",
         DecisionOutcome::Empty => "empty",
+        DecisionOutcome::Panicked => "panicked",
     };
     counter!(DECISIONS, "outcome" => outcome).increment(1);
 }
@@ -80,6 +81,7 @@ pub(crate) fn event(outcome: EventOutcome) {
         EventOutcome::TenantMismatch => "tenant_mismatch",
         EventOutcome::InactiveDevice => "inactive_device",
         EventOutcome::FutureTime => "future_time",
+        EventOutcome::Panicked => "panicked",
     };
     counter!(EVENTS, "outcome" => outcome).increment(1);
 }

@@ -1,4 +1,4 @@
-//! Which device events may change anything. What is not admitted is counted, and stays in the topic and the landing table.
+//! Which device events may change anything. What is not admitted is counted, and stays in the topic.
 
 use meterway_schemas::{DeviceEvent, DeviceEventKind};
 
@@ -29,6 +29,8 @@ pub enum EventOutcome {
     InactiveDevice,
     /// Its time lies ahead of Kafka's: the device's clock is wrong.
     FutureTime,
+    /// Taking it over panicked: a defect.
+    Panicked,
 }
 
 /// The record of the event's device, when the event may change something.

@@ -3,6 +3,7 @@
 //! Order within a partition is the log's order, so the output is a function of the input. The watermark is the latest end
 //! of a reading in the partition less the lateness that healthy meters may have; timers fire by it, never by a clock.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -37,6 +38,8 @@ pub enum DecisionOutcome {
     Reemitted,
     /// It accepted nothing.
     Empty,
+    /// Taking it over panicked: a defect. What was learned of the device before that stays.
+    Panicked,
 }
 
 /// A stored alert, for recovery.
@@ -130,6 +133,12 @@ impl Partition {
         if decision.readings.is_empty() {
             return DecisionOutcome::Empty;
         }
+        // Only the device at hand can be half done, and all that depends on it is what is known of this device.
+        let taken = catch_unwind(AssertUnwindSafe(|| self.take_over(decision, register, mode)));
+        if taken.is_ok() { DecisionOutcome::Applied } else { DecisionOutcome::Panicked }
+    }
+
+    fn take_over(&mut self, decision: &Decision<'_>, register: &Register, mode: Mode) {
         let registered = register.get(decision.device_id);
         let class = registered.map_or(CustomerClass::Residential, |device| device.class);
         let limit = self.thresholds.continuous_flow.of(class);
@@ -146,7 +155,6 @@ impl Partition {
             self.changed.push(device);
         }
         self.after_decision(decision, device, heard_until, register, live);
-        DecisionOutcome::Applied
     }
 
     /// Takes over an event; `arrived` is where and when Kafka stored it.
@@ -157,6 +165,11 @@ impl Partition {
             Err(outcome) => return outcome,
         };
         let live = mode == Mode::Live && event.source != Source::Replay;
+        let taken = catch_unwind(AssertUnwindSafe(|| self.take_over_event(event, registered, live)));
+        if taken.is_ok() { EventOutcome::Applied } else { EventOutcome::Panicked }
+    }
+
+    fn take_over_event(&mut self, event: &DeviceEvent, registered: &RegisteredDevice, live: bool) {
         let device = self.device(&event.device_id, &event.tenant_id);
         let (state, mut with) = self.parts(device, Input::Event, live);
         if state.status.event_ts.is_none() {
@@ -166,7 +179,6 @@ impl Partition {
         }
         state.on_event(event.kind, event.at, &mut with);
         self.set_clear_timers(device);
-        EventOutcome::Applied
     }
 
     /// Ends the alerts of a device that the register says is not in service.

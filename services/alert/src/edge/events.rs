@@ -7,6 +7,9 @@ use super::retry::Patience;
 use crate::core::admission::Arrival;
 use crate::metrics;
 
+/// A record that is no event: its index in the block, and why.
+pub(crate) type Broken = (usize, kafka_pipeline::Poison);
+
 /// Reads device events.
 #[derive(Debug, Clone)]
 pub(crate) struct EventReader {
@@ -19,14 +22,13 @@ impl EventReader {
         Ok(Self { reader: AvroReader::new(registry, DEVICE_EVENT.avsc)?, patience })
     }
 
-    /// The events of a block. Gateways write this topic, so what can't be decoded
-    /// is to be expected: it is counted and passed over, and stays in the topic and in the landing table.
+    /// The events of a block, and what can't be decoded, by index: gateways write this topic, so that is to be expected.
     ///
     /// # Errors
     /// When the registry refuses, or the process is told to end while it is away.
-    pub(crate) async fn read(&self, block: &RecordBlock) -> anyhow::Result<Vec<(Arrival, DeviceEvent)>> {
-        let mut events = Vec::with_capacity(block.len());
-        for record in block.iter() {
+    pub(crate) async fn read(&self, block: &RecordBlock) -> anyhow::Result<(Vec<(Arrival, DeviceEvent)>, Vec<Broken>)> {
+        let (mut events, mut broken) = (Vec::with_capacity(block.len()), Vec::new());
+        for (index, record) in block.iter().enumerate() {
             match self.read_one(record.payload).await? {
                 Ok(event) => {
                     let arrived = Arrival { offset: record.offset, timestamp_ms: record.timestamp_ms };
@@ -41,10 +43,11 @@ impl EventReader {
                         error = %poison,
                         "pass over an event that can't be decoded"
                     );
+                    broken.push((index, poison));
                 }
             }
         }
-        Ok(events)
+        Ok((events, broken))
     }
 
     async fn read_one(&self, payload: Option<&[u8]>) -> anyhow::Result<Result<DeviceEvent, kafka_pipeline::Poison>> {

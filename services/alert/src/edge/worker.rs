@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::owned::{Owned, Position, mode};
 use super::{
-    AlertsTable, DecisionReader, DeviceFeed, EventReader, Inputs, Notifier, Publisher, StatusTable, decisions,
+    AlertsTable, DecisionReader, DeviceFeed, EventReader, Inputs, Letters, Notifier, Publisher, StatusTable, decisions,
 };
 use crate::config::FlushConfig;
+use crate::core::admission::EventOutcome;
 use crate::core::outbox::Output;
-use crate::core::partition::Partition;
+use crate::core::partition::{DecisionOutcome, Mode, Partition};
 use crate::core::register::Register;
 use crate::core::thresholds::Thresholds;
 use crate::metrics;
@@ -57,6 +58,7 @@ pub(crate) struct Worker {
     pub(crate) register: Register,
     pub(crate) decision_reader: DecisionReader,
     pub(crate) event_reader: EventReader,
+    pub(crate) letters: Letters,
     pub(crate) stores: Stores,
     pub(crate) thresholds: Arc<Thresholds>,
     pub(crate) seed_window: Duration,
@@ -218,10 +220,17 @@ impl Worker {
         let decoded = self.decision_reader.decode(block).await.context("decode decisions")?;
         let Some(owned) = self.owned.get_mut(&block.partition()) else { return Ok(()) };
         let (state, feed, register) = (&mut owned.state, &mut owned.decisions, &self.register);
+        let mut panicked = Vec::new();
         decisions::for_each(block, &decoded, |decision| {
             let mode = mode(feed, decision.offset);
-            metrics::decision(state.on_decision(decision, register, mode));
+            let outcome = state.on_decision(decision, register, mode);
+            metrics::decision(outcome);
+            // What is only learned again was set aside by whoever was live then.
+            if (outcome, mode) == (DecisionOutcome::Panicked, Mode::Live) {
+                panicked.push(decision.offset);
+            }
         })?;
+        self.letters.bury_panicked(block, &panicked).await?;
         feed.next = block.next_offset();
         if feed.is_live() {
             self.unflushed.add(block.len());
@@ -243,13 +252,24 @@ impl Worker {
     async fn on_events(&mut self, event: Event) -> anyhow::Result<()> {
         let Event::Records(block) = event else { return Ok(()) };
         metrics::records_read(block.topic(), block.len());
-        let events = self.event_reader.read(&block).await.context("read events")?;
+        let (events, broken) = self.event_reader.read(&block).await.context("read events")?;
         let Some(owned) = self.owned.get_mut(&block.partition()) else { return Ok(()) };
         let Some(feed) = owned.events.as_mut() else { return Ok(()) };
+        let mut panicked = Vec::new();
         for (arrived, event) in &events {
             let mode = mode(feed, arrived.offset);
-            metrics::event(owned.state.on_event(event, *arrived, &self.register, mode));
+            let outcome = owned.state.on_event(event, *arrived, &self.register, mode);
+            metrics::event(outcome);
+            if (outcome, mode) == (EventOutcome::Panicked, Mode::Live) {
+                panicked.push(arrived.offset);
+            }
         }
+        for (index, poison) in &broken {
+            if mode(feed, block.get(*index).offset) == Mode::Live {
+                self.letters.bury(&block, *index, poison.code(), &poison.to_string()).await?;
+            }
+        }
+        self.letters.bury_panicked(&block, &panicked).await?;
         feed.next = block.next_offset();
         self.unflushed.add(block.len());
         Ok(())

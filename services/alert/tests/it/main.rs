@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test that can't go on has failed the test")]
 
 mod crash;
+mod poison;
 mod scenarios;
 mod stores;
 mod world;

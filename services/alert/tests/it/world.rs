@@ -102,7 +102,7 @@ impl World {
         let name = unique("alert_it");
         let kafka = KafkaConfig::new(stack.kafka_bootstrap(), "alert-it");
         let admin = Admin::connect(&kafka).await.unwrap();
-        for topic in ["validated", "events", "devices", "alerts"] {
+        for topic in ["validated", "events", "devices", "alerts", "rejected"] {
             let name = format!("{name}.{topic}");
             let spec = TopicSpec { name, partitions: PARTITIONS, replication: 1, configs: BTreeMap::new() };
             admin.create_topic(&spec).await.unwrap();
@@ -120,7 +120,7 @@ impl World {
 
     /// Removes the topics and tables. A failed test leaves them behind for a look.
     pub(crate) async fn remove(self) {
-        for topic in ["validated", "events", "devices", "alerts"] {
+        for topic in ["validated", "events", "devices", "alerts", "rejected"] {
             self.admin.delete_topic(&self.topic(topic)).await.unwrap();
         }
         for table in ["status", "alerts"] {
@@ -149,7 +149,7 @@ impl World {
             set("DYNAMODB__ALERTS_TABLE", self.topic("alerts")),
             set("DYNAMODB__CREATE_TABLES", "true".to_owned()),
         ];
-        for topic in ["validated", "events", "devices", "alerts"] {
+        for topic in ["validated", "events", "devices", "alerts", "rejected"] {
             variables.push(set(&format!("TOPICS__{}", topic.to_uppercase()), self.topic(topic)));
         }
         variables
@@ -202,6 +202,24 @@ impl World {
 
     pub(crate) async fn decide_at(&self, partition: i32, source_offset: i64, device_id: &str, readings: &[Accepted]) {
         let readings: Vec<_> = readings.iter().map(validated).collect();
+        self.decide_as(partition, source_offset, device_id, &readings).await;
+    }
+
+    /// As [`decide`](Self::decide), with a local day that no calendar has.
+    pub(crate) async fn decide_beyond_days(&self, partition: i32, device_id: &str, reading: &Accepted) -> i64 {
+        let source_offset = self.offsets[partition as usize].fetch_add(1, Ordering::Relaxed);
+        let reading = encode::ValidatedReading { local_day: LocalDay(i32::MAX), ..validated(reading) };
+        self.decide_as(partition, source_offset, device_id, &[reading]).await;
+        source_offset
+    }
+
+    async fn decide_as(
+        &self,
+        partition: i32,
+        source_offset: i64,
+        device_id: &str,
+        readings: &[encode::ValidatedReading<'_>],
+    ) {
         let batch = encode::ValidatedBatch {
             tenant_id: "north",
             device_id,
@@ -215,7 +233,7 @@ impl World {
             source_offset,
             validated_at: T0 + source_offset,
             rules: &["gap"],
-            readings: &readings,
+            readings,
             rejections: &[],
         };
         let mut datum = Vec::new();
