@@ -68,6 +68,7 @@ impl App {
             clock: Arc::new(SystemClock),
             beat: runtime.liveness.beat_handle("outbox relay", max_silence),
             unconfirmed: Vec::new(),
+            refused: Vec::new(),
         };
         Ok(Self { server, relay, database, readiness: runtime.readiness.clone() })
     }

@@ -18,6 +18,10 @@ pub fn describe() {
         "metadata_outbox_oldest_timestamp_seconds",
         "When the longest waiting change was made, in seconds since 1970; 0 when none waits"
     );
+    describe_gauge!(
+        "metadata_outbox_refused_devices",
+        "Devices passed over because they cannot be published as they are"
+    );
     describe_gauge!("metadata_outbox_leads", "1 while this instance's relay publishes");
     describe_counter!("metadata_outbox_failures_total", "Times the relay had to start over");
 }
@@ -64,6 +68,10 @@ pub(crate) fn backlog(waiting: i64, oldest_micros: Option<i64>) {
     gauge!("metadata_outbox_oldest_timestamp_seconds").set(oldest_micros.unwrap_or(0) as f64 / 1e6);
 }
 
+pub(crate) fn refused(devices: usize) {
+    gauge!("metadata_outbox_refused_devices").set(devices as f64);
+}
+
 pub(crate) fn relay_leads(leads: bool) {
     gauge!("metadata_outbox_leads").set(f64::from(u8::from(leads)));
 }
@@ -89,6 +97,7 @@ mod tests {
         onboarded(&[Outcome::Created, Outcome::Updated, Outcome::Unchanged, failed]);
         published(2);
         backlog(3, Some(1_500_000));
+        refused(1);
         relay_leads(true);
         relay_failed();
         let shown = handle.render();

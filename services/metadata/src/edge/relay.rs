@@ -4,6 +4,9 @@
 //! session: when the session is lost, so is the work, and another instance takes over. What a lost relay still had under
 //! way could arrive after its successor's messages. Two things keep the newest version last nevertheless: a new relay
 //! waits a moment before its first message, and a relay that could not confirm what it published puts it back.
+//!
+//! A device that cannot be published as it is costs no other: this process passes over that version, and the row stays in
+//! the outbox, where it is counted as waiting.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +21,7 @@ use crate::config::OutboxConfig;
 use crate::core::device::DeviceState;
 use crate::edge::database::{Connection, Database, Scope};
 use crate::edge::publisher::DevicePublisher;
-use crate::edge::store::outbox;
+use crate::edge::store::outbox::{self, Refused};
 use crate::metrics;
 
 /// Chooses the relay among the instances. The number is arbitrary.
@@ -45,6 +48,8 @@ pub struct Relay {
     pub beat: Beat,
     /// Published, but not known to be cleared from the outbox.
     pub unconfirmed: Vec<DeviceState>,
+    /// Passed over.
+    pub refused: Vec<Refused>,
 }
 
 impl std::fmt::Debug for Relay {
@@ -132,25 +137,45 @@ impl Relay {
         }
     }
 
-    /// Publishes one batch; how many devices it had.
+    /// Publishes one batch; how many devices it saw.
     async fn relay_batch(&mut self, connection: &mut Connection, publisher: &DevicePublisher) -> anyhow::Result<usize> {
         let tx = connection.scope(Scope::Relay).await?;
-        let batch = outbox::oldest(&tx, self.config.batch).await.context("read the outbox")?;
+        let batch = outbox::oldest(&tx, self.config.batch, &self.refused).await.context("read the outbox")?;
         tx.commit().await?;
-        let count = batch.len();
-        if count == 0 {
-            return Ok(0);
+        let seen = batch.devices.len() + batch.unreadable.len();
+        self.pass_over(batch.unreadable);
+        if batch.devices.is_empty() {
+            return Ok(seen);
         }
         // Noted before anything is sent: an attempt that fails may have been stored all the same.
-        self.unconfirmed = batch;
-        publisher.publish(&self.unconfirmed).await?;
+        self.unconfirmed = batch.devices;
+        let refused = publisher.publish(&self.unconfirmed).await?;
+        self.unconfirmed.retain(|device| !refused.iter().any(|one| one.device_id == device.spec.device_id));
+        self.pass_over(refused);
         fail_point("metadata.after_publish").await;
         let tx = connection.scope(Scope::Relay).await?;
         outbox::clear(&tx, &self.unconfirmed).await.context("clear the outbox")?;
         tx.commit().await.context("commit the cleared outbox")?;
-        self.unconfirmed.clear();
-        metrics::published(count);
-        Ok(count)
+        metrics::published(self.unconfirmed.len());
+        let published = std::mem::take(&mut self.unconfirmed);
+        self.refused.retain(|one| !published.iter().any(|device| device.spec.device_id == one.device_id));
+        metrics::refused(self.refused.len());
+        Ok(seen)
+    }
+
+    fn pass_over(&mut self, refused: Vec<Refused>) {
+        for one in refused {
+            tracing::error!(
+                tenant.id = one.tenant_id,
+                device.id = one.device_id,
+                device.version = one.version,
+                reason = one.reason,
+                "device cannot be published as it is, its line goes on without it"
+            );
+            self.refused.retain(|known| known.device_id != one.device_id);
+            self.refused.push(one);
+        }
+        metrics::refused(self.refused.len());
     }
 
     async fn requeue(&mut self, connection: &mut Connection) -> anyhow::Result<()> {

@@ -69,11 +69,16 @@ impl Topic {
 }
 
 async fn wait_until_published(database: &TestDatabase) {
+    wait_until_waiting(database, 0).await;
+}
+
+/// Waits until so many devices are left in the outbox.
+async fn wait_until_waiting(database: &TestDatabase, left: i64) {
     let client = database.as_superuser().await;
     let since = Instant::now();
     loop {
         let waiting: i64 = client.query_one("SELECT count(*) FROM outbox", &[]).await.unwrap().get(0);
-        if waiting == 0 {
+        if waiting == left {
             return;
         }
         assert!(since.elapsed() < Duration::from_secs(30), "{waiting} devices still wait");
@@ -191,7 +196,7 @@ async fn a_change_that_comes_up_while_an_older_state_is_published_stays_in_the_o
     let database = Database::new(&postgres(&world.database, 2)).unwrap();
     let mut relay = database.connection().await.unwrap();
     let tx = relay.scope(Scope::Relay).await.unwrap();
-    let published = outbox::oldest(&tx, 10).await.unwrap();
+    let published = outbox::oldest(&tx, 10, &[]).await.unwrap().devices;
     tx.commit().await.unwrap();
     assert_eq!(published.iter().map(|device| device.version).collect::<Vec<_>>(), [1, 1]);
 
@@ -199,13 +204,13 @@ async fn a_change_that_comes_up_while_an_older_state_is_published_stays_in_the_o
     update(&world.channel, "changes", "gateway-1").await.unwrap();
     let tx = relay.scope(Scope::Relay).await.unwrap();
     assert_eq!(outbox::clear(&tx, &published).await.unwrap(), 1);
-    let left = outbox::oldest(&tx, 10).await.unwrap();
+    let left = outbox::oldest(&tx, 10, &[]).await.unwrap().devices;
     assert_eq!(left.len(), 1);
     assert_eq!((left[0].spec.device_id.as_str(), left[0].version), ("changes", 2));
 
     // What could not be confirmed is put back, with the version that holds then.
     outbox::requeue(&tx, &published, 0).await.unwrap();
-    let again = outbox::oldest(&tx, 10).await.unwrap();
+    let again = outbox::oldest(&tx, 10, &[]).await.unwrap().devices;
     let again: Vec<_> = again.iter().map(|device| (device.spec.device_id.as_str(), device.version)).collect();
     assert_eq!(again, [("rests", 1), ("changes", 2)]);
     tx.commit().await.unwrap();
@@ -232,4 +237,33 @@ async fn a_change_that_is_rolled_back_is_never_published() {
     let messages = topic.messages().await;
     assert_eq!(messages.keys().collect::<Vec<_>>(), ["stored"]);
     service.stop().await;
+}
+
+#[tokio::test]
+async fn a_row_that_holds_no_device_costs_no_other_device() {
+    let (database, topic) = (TestDatabase::create().await, Topic::create().await);
+    let offline = Service::start(&database, &[]).await;
+    let channel = offline.channel().await;
+    create_tenant(&channel, "acme").await;
+    create_site(&channel, "acme", "site").await;
+    for id in ["before", "broken", "behind"] {
+        register(&channel, "acme", id).await.unwrap();
+    }
+    offline.stop().await;
+    const BREAK: &str = "UPDATE device SET channels = '[{\"channel\": 7}]' WHERE device_id = 'broken'";
+    assert_eq!(database.as_superuser().await.execute(BREAK, &[]).await.unwrap(), 1);
+
+    let online = Service::start(&database, &topic.settings()).await;
+    wait_until_waiting(&database, 1).await;
+    assert_eq!(topic.messages().await.keys().collect::<Vec<_>>(), ["before", "behind"]);
+    // Others are published, and so is this one once it is sound again.
+    let channel = online.channel().await;
+    register(&channel, "acme", "later").await.unwrap();
+    wait_until_waiting(&database, 1).await;
+    const MEND: &str = "UPDATE device SET version = version + 1,
+        channels = (SELECT channels FROM device WHERE device_id = 'before') WHERE device_id = 'broken'";
+    assert_eq!(database.as_superuser().await.execute(MEND, &[]).await.unwrap(), 1);
+    wait_until_published(&database).await;
+    assert_eq!(topic.messages().await.keys().collect::<Vec<_>>(), ["before", "behind", "broken", "later"]);
+    online.stop().await;
 }

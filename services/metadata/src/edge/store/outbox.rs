@@ -18,13 +18,53 @@ pub async fn enqueue(tx: &Tx<'_>, tenant: &TenantId, devices: &[&str], now: i64)
     Ok(())
 }
 
-/// The devices that have waited longest, each with the state it has now. For [`crate::edge::database::Scope::Relay`].
-pub async fn oldest(tx: &Tx<'_>, limit: i64) -> Result<Vec<DeviceState>, StoreError> {
+/// A device that cannot be published as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Owner.
+    pub tenant_id: String,
+    /// The device.
+    pub device_id: String,
+    /// The version that is refused; the next may be sound.
+    pub version: i64,
+    /// Why.
+    pub reason: String,
+}
+
+/// Devices that wait.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Their states.
+    pub devices: Vec<DeviceState>,
+    /// Rows that hold no device.
+    pub unreadable: Vec<Refused>,
+}
+
+/// The devices that have waited longest, each with the state it has now, without those that were refused before. For
+/// [`crate::edge::database::Scope::Relay`].
+pub async fn oldest(tx: &Tx<'_>, limit: i64, refused: &[Refused]) -> Result<Batch, StoreError> {
     const SQL: &str = devices::select_device!(
         "JOIN outbox o ON o.tenant_id = d.tenant_id AND o.device_id = d.device_id
+         WHERE NOT EXISTS (SELECT FROM unnest($2::text[], $3::text[], $4::bigint[]) AS r(tenant_id, device_id, version)
+            WHERE r.tenant_id = d.tenant_id AND r.device_id = d.device_id AND r.version = d.version)
          ORDER BY o.changed_at, o.device_id LIMIT $1"
     );
-    tx.rows(SQL, &[&limit]).await?.iter().map(devices::device).collect()
+    let tenants: Vec<&str> = refused.iter().map(|one| one.tenant_id.as_str()).collect();
+    let ids: Vec<&str> = refused.iter().map(|one| one.device_id.as_str()).collect();
+    let versions: Vec<i64> = refused.iter().map(|one| one.version).collect();
+    let mut batch = Batch::default();
+    for row in tx.rows(SQL, &[&limit, &tenants, &ids, &versions]).await? {
+        match devices::device(&row) {
+            Ok(device) => batch.devices.push(device),
+            Err(error) => batch.unreadable.push(Refused {
+                tenant_id: row.get("tenant_id"),
+                device_id: row.get("device_id"),
+                version: row.get("version"),
+                reason: format!("{:#}", anyhow::Error::from(error)),
+            }),
+        }
+    }
+    Ok(batch)
 }
 
 /// How many devices wait, and since when (microseconds since 1970).
