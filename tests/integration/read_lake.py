@@ -27,7 +27,7 @@ catalog = load_catalog(
         "s3.secret-access-key": settings["S3_READER_SECRET_KEY"],
     },
 )
-tables = {name: catalog.load_table(f"meterway.{name}") for name in ("readings", "rejected", "landing")}
+tables = {name: catalog.load_table(f"meterway.{name}") for name in ("readings", "rejected", "landing", "dead_letters")}
 
 
 def by_pyiceberg() -> dict:

@@ -5,6 +5,7 @@
 
 use crate::world::World;
 use anyhow::{Context, ensure};
+use kafka_pipeline::dead_letter::Mark;
 use kafka_pipeline::{KafkaConfig, RecordRef, StartAt, TopicPartition, read_tail};
 use meterway_proto::metadata::v1::{ApiKeyScope, CreateApiKeyRequest, api_key_service_client::ApiKeyServiceClient};
 use reqwest::{Client, Response, StatusCode};
@@ -89,7 +90,7 @@ async fn messages<T>(
     let mut blocks = read_tail(kafka, &TopicPartition::new(topic, partition), StartAt::Beginning).await?;
     let mut picked = Vec::new();
     while let Some(block) = blocks.next().await? {
-        for record in block.iter() {
+        for record in block.iter().filter(|record| !Mark::is(record)) {
             picked.push(pick(&record).with_context(|| format!("{topic}-{partition} at {}: headers", record.offset))?);
         }
     }

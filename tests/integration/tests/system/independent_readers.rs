@@ -10,6 +10,7 @@ struct Counts {
     readings: u64,
     rejected: u64,
     landing: u64,
+    dead_letters: u64,
     /// Sum of all values, as decimal text.
     value_sum: String,
 }
@@ -34,6 +35,8 @@ pub(crate) async fn run(world: &mut World) -> anyhow::Result<()> {
         ensure!(counts.value_sum == sum, "{reader} sums the values to {}, the warehouse to {sum}", counts.value_sum);
     }
     ensure!(pyiceberg.rejected == duckdb.rejected && pyiceberg.landing == duckdb.landing, "the readers differ");
+    ensure!(pyiceberg.dead_letters == duckdb.dead_letters, "the readers differ about dead letters");
+    ensure!(pyiceberg.dead_letters > 0, "the lake holds no dead letter");
     ensure!(pyiceberg.landing >= verified.totals.raw_messages, "landing holds {} messages", pyiceberg.landing);
     Ok(())
 }

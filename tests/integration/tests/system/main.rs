@@ -6,6 +6,7 @@
 mod bad_input;
 mod canary;
 mod crashes;
+mod dead_letters;
 mod faults_found;
 mod graceful_stop;
 mod independent_readers;
@@ -49,6 +50,7 @@ async fn run() -> ExitCode {
     promise!("nothing is lost and nothing comes twice when services are killed under load", crashes::run);
     promise!("every injected fault is found where it should be, and nothing else", faults_found::run);
     promise!("bad input is isolated with its bytes and a reason, and nothing restarts", bad_input::run);
+    promise!("what was set aside is stored once after the repair, however often it is sent back", dead_letters::run);
     promise!("readers that know nothing of Meterway see the same rows", independent_readers::run);
     promise!("the canary sees its readings arrive everywhere, and says so when they do not", canary::run);
     promise!("services end cleanly when they are told to", graceful_stop::run);
