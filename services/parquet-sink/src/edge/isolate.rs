@@ -86,7 +86,8 @@ impl Route {
             return Ok(Some(Vec::new()));
         }
         let (mut found, mut reason, mut proven) = (Vec::new(), String::new(), self.publisher.has_written);
-        let mut ranges = vec![0..block.len()];
+        let whole = 0..block.len();
+        let mut ranges = vec![whole];
         while let Some(range) = ranges.pop() {
             match self.rehearse(&block.pick(range.clone()), stop).await? {
                 None => return Ok(None),

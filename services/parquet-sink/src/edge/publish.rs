@@ -47,6 +47,9 @@ pub(crate) enum Written {
 /// Rows of one partition of the table, or why they could not be taken out; `None` when there are none.
 pub(crate) type Taken = Result<Option<Box<dyn FileRows>>, Unwritable>;
 
+/// The files of one partition, or why there can be none; `None` when `stop` came first.
+type PartFiles = Option<Result<Vec<WrittenFile>, Unwritable>>;
+
 /// Rows that cannot be made into columns or a file.
 #[derive(Debug, Clone)]
 pub(crate) struct Unwritable(pub(crate) String);
@@ -119,7 +122,7 @@ impl Publisher {
         partition: PartitionValue,
         rows: Taken,
         stop: &'a CancellationToken,
-    ) -> BoxFuture<'a, anyhow::Result<Option<Result<Vec<WrittenFile>, Unwritable>>>> {
+    ) -> BoxFuture<'a, anyhow::Result<PartFiles>> {
         async move {
             match rows {
                 Ok(Some(rows)) => self.write_file(partition, rows.as_ref(), stop).await,
@@ -135,7 +138,7 @@ impl Publisher {
         partition: PartitionValue,
         rows: &dyn FileRows,
         stop: &CancellationToken,
-    ) -> anyhow::Result<Option<Result<Vec<WrittenFile>, Unwritable>>> {
+    ) -> anyhow::Result<PartFiles> {
         let write = || write_guarded(&self.table, partition, rows);
         let started = Instant::now();
         let files = self.patience.until_done(Component::Store, stop, WriteError::is_transient, write).await?;
