@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use kafka_pipeline::{
-    AvroWriter, BatchDecoder, CodecError, Consumer, ConsumerConfig, DeadLetters, Events, OffsetReset, Producer,
-    ProducerConfig, Registry,
+    Admin, AdminError, AvroWriter, BatchDecoder, CodecError, Consumer, ConsumerConfig, DeadLetters, Events,
+    OffsetReset, Producer, ProducerConfig, Registry,
 };
 use lake::{Lake, LakeError, ProbeError, TableHeads, TableSpec, tables};
 use meterway_schemas::{ALERT, LAKE_COMMIT, VALIDATED_BATCH};
@@ -128,7 +128,11 @@ impl Parts<'_> {
         let (spec, rows) = self.rows(name);
         let publisher = self.publisher(&spec, metrics, &patience).await?;
         let reading = self.reading(name)?;
-        let (consumer, events) = self.subscribe(route)?;
+        let ask = || async { Admin::connect(&self.config.kafka).await?.topics().await };
+        let topics = patience.until_done(Component::Kafka, &self.runtime.shutdown, |_: &AdminError| true, ask).await?;
+        let Some(topics) = topics else { bail!("stopped while connecting") };
+        let partitions = topics.get(&route.topic).map_or(0, |topic| usize::try_from(topic.partitions).unwrap_or(0));
+        let (consumer, events) = self.subscribe(route, partitions)?;
         let settings = RouteSettings {
             topic: route.topic.as_str().into(),
             kafka: self.config.kafka.clone(),
@@ -210,7 +214,7 @@ impl Parts<'_> {
         })
     }
 
-    fn subscribe(&self, route: &RouteConfig) -> anyhow::Result<(Consumer, Events)> {
+    fn subscribe(&self, route: &RouteConfig, partitions: usize) -> anyhow::Result<(Consumer, Events)> {
         let revoke_timeout = self.config.sink.revoke_grace + Duration::from_secs(5);
         let consumer = ConsumerConfig {
             // The table says where to begin. A position that does not exist is a loss somebody has to look at.
@@ -218,6 +222,7 @@ impl Parts<'_> {
             revoke_timeout,
             queue_blocks: QUEUE_BLOCKS,
             fetch_queue_bytes: FETCH_QUEUE_BYTES,
+            fetch_partitions: partitions,
             ..ConsumerConfig::new(&route.group, [&route.topic])
         };
         Consumer::subscribe(&self.config.kafka, consumer).context("subscribe")

@@ -51,6 +51,11 @@ pub struct SinkConfig {
     pub commit_bytes: ByteSize,
     /// Rows at which a commit is made.
     pub commit_rows: u64,
+    /// Files at which a commit is made.
+    pub commit_files: usize,
+    /// Age of the oldest row at which a commit is made while rows are scattered over many days.
+    #[serde(with = "humantime_serde")]
+    pub scattered_commit_age: Duration,
     /// Age at which the heads are committed although there was no row.
     #[serde(with = "humantime_serde")]
     pub idle_commit_age: Duration,
@@ -103,6 +108,8 @@ impl SinkConfig {
         CommitTriggers {
             rows: self.commit_rows,
             bytes: self.commit_bytes.as_u64(),
+            files: self.commit_files,
+            scattered_age: self.scattered_commit_age,
             age: self.commit_age,
             idle_age: self.idle_commit_age,
         }
@@ -134,6 +141,7 @@ impl ServiceConfig for Config {
         );
         problems.require(!sink.commit_age.is_zero(), "sink.commit_age", "must be above 0");
         problems.require(sink.commit_rows > 0, "sink.commit_rows", "must be above 0");
+        problems.require(sink.commit_files > 0, "sink.commit_files", "must be above 0");
         problems.require(sink.commit_bytes.as_u64() > 0, "sink.commit_bytes", "must be above 0");
         problems.require(
             sink.idle_commit_age >= sink.commit_age,

@@ -75,9 +75,12 @@ pub struct ConsumerConfig {
     /// Blocks that may wait for the service before reading stops. Bounds memory at `queue_blocks × block_bytes`, plus one
     /// open block per partition, plus `fetch_queue_bytes`.
     pub queue_blocks: usize,
-    /// Bytes that librdkafka may fetch ahead, over eight partitions: its limit is per partition and cannot be changed
-    /// later, so each gets an eighth, and a member with more partitions may hold more.
+    /// Bytes that librdkafka may fetch ahead, over [`fetch_partitions`](Self::fetch_partitions): its limit is per
+    /// partition and cannot be changed later.
     pub fetch_queue_bytes: usize,
+    /// Partitions that this member may come to own: all of the topic's. With fewer than eight, each has an eighth of
+    /// `fetch_queue_bytes`, and none has less than 64 KiB.
+    pub fetch_partitions: usize,
     /// Kafka takes the partitions away when the poll thread has been silent for so long. The poll thread never waits for
     /// the service except in a revocation, so this need not cover processing time.
     pub max_poll_interval: Duration,
@@ -104,6 +107,7 @@ impl Default for ConsumerConfig {
             block_wait: Duration::from_millis(50),
             queue_blocks: 16,
             fetch_queue_bytes: 32 << 20,
+            fetch_partitions: MIN_FETCH_SHARES,
             max_poll_interval: Duration::from_secs(300),
             session_timeout: Duration::from_secs(45),
             revoke_timeout: Duration::from_secs(20),
@@ -114,8 +118,10 @@ impl Default for ConsumerConfig {
     }
 }
 
-/// Partitions that share [`ConsumerConfig::fetch_queue_bytes`].
-const FETCH_SHARES: usize = 8;
+/// Shares that [`ConsumerConfig::fetch_queue_bytes`] is divided into at least.
+const MIN_FETCH_SHARES: usize = 8;
+/// Smallest share: below, fetches carry single batches.
+const MIN_FETCH_SHARE_KIB: usize = 64;
 
 /// What this crate prefers and the pass-through map may overrule.
 const PREFERENCES: [(&str, &str); 2] = [
@@ -147,6 +153,12 @@ impl ConsumerConfig {
         Err(CreateError::Config(problem.to_owned()))
     }
 
+    /// What may be fetched ahead of one partition.
+    fn fetch_share_kib(&self) -> usize {
+        let shares = self.fetch_partitions.max(MIN_FETCH_SHARES);
+        (self.fetch_queue_bytes / shares / 1024).max(MIN_FETCH_SHARE_KIB)
+    }
+
     pub(crate) fn client(&self, kafka: &KafkaConfig) -> ClientConfig {
         let group = if self.group.is_empty() { &kafka.client_id } else { &self.group };
         let mut client = kafka.client();
@@ -159,7 +171,7 @@ impl ConsumerConfig {
             .set("enable.partition.eof", if self.partition_eof { "true" } else { "false" })
             .set("max.poll.interval.ms", self.max_poll_interval.as_millis().to_string())
             .set("session.timeout.ms", self.session_timeout.as_millis().to_string())
-            .set("queued.max.messages.kbytes", (self.fetch_queue_bytes / FETCH_SHARES / 1024).max(1).to_string())
+            .set("queued.max.messages.kbytes", self.fetch_share_kib().to_string())
             .set("statistics.interval.ms", "0");
         for (key, value) in PREFERENCES {
             if client.get(key).is_none() {
@@ -194,6 +206,18 @@ mod tests {
         assert_eq!(client.get("partition.assignment.strategy"), Some("cooperative-sticky"));
         assert_eq!(client.get("auto.offset.reset"), Some("error"));
         assert_eq!(client.get("fetch.message.max.bytes"), Some("4194304"));
+    }
+
+    #[test]
+    fn what_is_fetched_ahead_has_a_bound_however_many_partitions_there_are() {
+        let share = |fetch_partitions| {
+            let config = ConsumerConfig { fetch_partitions, fetch_queue_bytes: 16 << 20, ..ConsumerConfig::default() };
+            let kib = config.client(&KafkaConfig::new("b:1", "c")).get("queued.max.messages.kbytes").map(str::to_owned);
+            kib.and_then(|kib| kib.parse::<usize>().ok()).unwrap() << 10
+        };
+        assert_eq!(share(2), 2 << 20);
+        assert_eq!(share(8), 2 << 20);
+        assert!([12, 48, 200].into_iter().all(|partitions| share(partitions) * partitions <= 16 << 20));
     }
 
     #[test]

@@ -25,6 +25,11 @@ impl Budget {
         }
     }
 
+    /// Its size.
+    pub fn limit_bytes(&self) -> usize {
+        self.limit_bytes
+    }
+
     /// Memory in use.
     pub fn used_bytes(&self) -> usize {
         self.used_bytes.load(Ordering::Relaxed)

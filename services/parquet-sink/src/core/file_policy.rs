@@ -11,6 +11,13 @@ use super::rows::Gathered;
 /// compressed. Only the size trigger of the commit depends on it.
 const MEMORY_PER_FILE_BYTE: u64 = 5;
 
+/// From so many files on, what waits is scattered over more days than a fleet delivers at once: a backfill. Files would be
+/// tiny if it were committed as often as live rows.
+pub const SCATTERED_FILES: usize = 128;
+
+/// A part below this share of the memory budget is not worth a file of its own while others wait.
+const SMALL_PART_SHARE: usize = 64;
+
 /// The triggers of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CommitTriggers {
@@ -18,8 +25,12 @@ pub struct CommitTriggers {
     pub rows: u64,
     /// Bytes of files.
     pub bytes: u64,
+    /// Files, finished and still to be written: bounds what one commit adds, and the memory that finished files take.
+    pub files: usize,
     /// Age of the oldest row.
     pub age: Duration,
+    /// Age of the oldest row when the rows are scattered over [`SCATTERED_FILES`] files and more.
+    pub scattered_age: Duration,
     /// Age of the oldest message when the messages made no row: heads move by themselves so rarely, because every commit
     /// adds a snapshot to the table.
     pub idle_age: Duration,
@@ -30,6 +41,8 @@ pub struct CommitTriggers {
 pub struct Uncommitted {
     /// Rows, in files and in memory.
     pub rows: u64,
+    /// Finished files, and parts that will be files.
+    pub files: usize,
     /// Bytes of finished files.
     pub file_bytes: u64,
     /// Bytes in memory.
@@ -45,6 +58,10 @@ pub enum CommitReason {
     Rows,
     /// Enough bytes.
     Bytes,
+    /// Enough files.
+    Files,
+    /// Memory is short, and no part is large enough for a file of its own.
+    Memory,
     /// The oldest row has waited long enough.
     Age,
     /// No row, but the heads have not moved for long.
@@ -61,6 +78,8 @@ impl CommitReason {
         match self {
             Self::Rows => "rows",
             Self::Bytes => "bytes",
+            Self::Files => "files",
+            Self::Memory => "memory",
             Self::Age => "age",
             Self::Idle => "idle",
             Self::Revoked => "revoked",
@@ -81,28 +100,58 @@ impl CommitTriggers {
             Some(CommitReason::Rows)
         } else if bytes >= self.bytes {
             Some(CommitReason::Bytes)
+        } else if uncommitted.files >= self.files {
+            Some(CommitReason::Files)
         } else {
-            (age >= self.age).then_some(CommitReason::Age)
+            let scattered = uncommitted.files >= SCATTERED_FILES;
+            let allowed = if scattered { self.scattered_age.max(self.age) } else { self.age };
+            (age >= allowed).then_some(CommitReason::Age)
         }
     }
 }
 
-/// The part to write when memory is short: the largest, of equal ones the oldest. Late rows make small parts, which
+/// What to do when memory is short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relief {
+    /// Write this part as a file.
+    Close(PartitionValue),
+    /// Commit everything: all parts are small, and closing one after the other would make several files of each.
+    Commit,
+}
+
+/// What to do when memory is short. The largest part is written, of equal ones the oldest. Late rows make small parts, which
 /// therefore stay open and do not force anybody else's file to be closed.
-pub fn part_to_close(gathered: &BTreeMap<PartitionValue, Gathered>) -> Option<PartitionValue> {
-    let largest = gathered.iter().max_by_key(|(_, size)| (size.bytes, std::cmp::Reverse(size.order)))?;
-    Some(*largest.0)
+pub fn relief(gathered: &BTreeMap<PartitionValue, Gathered>, budget_bytes: usize) -> Option<Relief> {
+    let (partition, size) = gathered.iter().max_by_key(|(_, size)| (size.bytes, std::cmp::Reverse(size.order)))?;
+    let small = size.bytes < budget_bytes / SMALL_PART_SHARE;
+    Some(if small { Relief::Commit } else { Relief::Close(*partition) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TRIGGERS: CommitTriggers =
-        CommitTriggers { rows: 1000, bytes: 10_000, age: Duration::from_secs(60), idle_age: Duration::from_secs(600) };
+    const TRIGGERS: CommitTriggers = CommitTriggers {
+        rows: 1000,
+        bytes: 10_000,
+        files: 500,
+        age: Duration::from_secs(60),
+        scattered_age: Duration::from_secs(300),
+        idle_age: Duration::from_secs(600),
+    };
 
     fn uncommitted(rows: u64, file_bytes: u64, memory_bytes: u64) -> Uncommitted {
-        Uncommitted { rows, file_bytes, memory_bytes, since_micros: Some(0) }
+        Uncommitted { rows, files: 1, file_bytes, memory_bytes, since_micros: Some(0) }
+    }
+
+    #[test]
+    fn a_backfill_waits_longer_and_has_its_number_of_files() {
+        let scattered =
+            |files, second: i64| TRIGGERS.due(&Uncommitted { files, ..uncommitted(900, 0, 0) }, second * 1_000_000);
+        assert_eq!(scattered(SCATTERED_FILES - 1, 60), Some(CommitReason::Age));
+        assert_eq!(scattered(SCATTERED_FILES, 299), None);
+        assert_eq!(scattered(SCATTERED_FILES, 300), Some(CommitReason::Age));
+        assert_eq!(scattered(500, 0), Some(CommitReason::Files));
     }
 
     #[test]
@@ -131,7 +180,8 @@ mod tests {
             (PartitionValue::Day(2), size(500, 2)),
             (PartitionValue::Day(3), size(500, 1)),
         ]);
-        assert_eq!(part_to_close(&gathered), Some(PartitionValue::Day(3)));
-        assert_eq!(part_to_close(&BTreeMap::new()), None);
+        assert_eq!(relief(&gathered, 64 * 500), Some(Relief::Close(PartitionValue::Day(3))));
+        assert_eq!(relief(&gathered, 64 * 501), Some(Relief::Commit), "no part is worth a file");
+        assert_eq!(relief(&BTreeMap::new(), 1), None);
     }
 }

@@ -22,7 +22,7 @@ use super::isolate::{Guarded, taken};
 use super::patience::{Component, Patience};
 use super::publish::{Outcome, Publisher, Written};
 use crate::core::budget::Budget;
-use crate::core::file_policy::{CommitReason, CommitTriggers, Uncommitted, part_to_close};
+use crate::core::file_policy::{CommitReason, CommitTriggers, Relief, Uncommitted, relief};
 use crate::core::progress::{Admission, Owned};
 use crate::core::rows::TableRows;
 use crate::metrics::RouteMetrics;
@@ -187,9 +187,14 @@ impl Route {
     async fn turn(&mut self, stop: &CancellationToken) -> anyhow::Result<()> {
         self.report();
         while self.budget.must_close(self.reported_bytes) {
-            let Some(partition) = part_to_close(&self.rows.gathered()) else { break };
-            if !self.write_parts(vec![partition], stop).await? {
-                return Ok(());
+            match relief(&self.rows.gathered(), self.budget.limit_bytes()) {
+                None => break,
+                Some(Relief::Commit) => return Box::pin(self.flush(CommitReason::Memory, stop)).await.map(drop),
+                Some(Relief::Close(partition)) => {
+                    if !self.write_parts(vec![partition], stop).await? {
+                        return Ok(());
+                    }
+                }
             }
             self.report();
         }
@@ -278,9 +283,11 @@ impl Route {
 
     fn uncommitted(&self) -> Uncommitted {
         let in_files: u64 = self.publisher.files.iter().map(lake::WrittenFile::rows).sum();
-        let in_memory: usize = self.rows.gathered().values().map(|part| part.rows).sum();
+        let gathered = self.rows.gathered();
+        let in_memory: usize = gathered.values().map(|part| part.rows).sum();
         Uncommitted {
             rows: in_files + in_memory as u64,
+            files: self.publisher.files.len() + gathered.len(),
             file_bytes: self.publisher.files.iter().map(lake::WrittenFile::bytes).sum(),
             memory_bytes: self.reported_bytes as u64,
             since_micros: self.since_micros,
