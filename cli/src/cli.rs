@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::out::{Format, Out};
-use crate::{canary, demo, dlq, doctor, onboard, schemas, simulate, status, topics, verify};
+use crate::{canary, demo, dlq, doctor, onboard, replay, schemas, simulate, status, topics, verify};
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -91,6 +91,8 @@ enum Commands {
     Dlq(dlq::DlqCommand),
     /// Known readings on their whole way, for ever or for a few rounds: what is missing, double or changed
     Canary(Box<canary::CanaryArgs>),
+    /// Judge landed messages again, by today's rules and devices
+    Replay(Box<replay::ReplayArgs>),
     /// The whole way of a reading on the local stack, for someone who sees it for the first time
     Demo(Box<demo::DemoArgs>),
     /// Shell completions on stdout
@@ -117,6 +119,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Out) -> anyhow::Result<Exit> {
         Commands::Doctor(args) => Box::pin(doctor::run(*args, out)).await,
         Commands::Dlq(command) => Box::pin(dlq::run(command, out)).await,
         Commands::Canary(args) => Box::pin(canary::run(*args, out)).await,
+        Commands::Replay(args) => Box::pin(replay::run(*args, out)).await,
         Commands::Demo(args) => Box::pin(demo::run(*args, out)).await,
         Commands::Completions { shell } => completions(shell, out),
     }

@@ -17,6 +17,7 @@ pub mod local;
 mod metadata;
 mod onboard;
 mod out;
+mod replay;
 mod schemas;
 mod simulate;
 mod status;

@@ -31,6 +31,9 @@ step "dbt"
 .local/venv/bin/python warehouse/check/run.py --devices 5
 step "system tests"
 cargo test --workspace --locked --test system
+step "replay and backfill"
+# Ten years (without the variable) take some minutes: docs/reliability.md.
+METERWAY_BACKFILL_DAYS=600 cargo test --workspace --locked --test replay -- --test-threads 1
 step "local stack"
 METERWAY_STACK=selftest deploy/local/selftest.sh
 step "all tests passed"

@@ -4,8 +4,8 @@
 //! strings, decimals Decimal128(18, 6), times microseconds, as the Arrow schema of the contract says.
 
 use arrow::array::{
-    ArrayRef, AsArray, Date32Array, Decimal128Array, DictionaryArray, Int32Array, Int64Array, ListArray, RecordBatch,
-    StringArray, StructArray, TimestampMicrosecondArray,
+    ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Int32Array, Int64Array, ListArray,
+    RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType,
@@ -96,6 +96,14 @@ pub struct ValidatedBatchColumns<'a> {
     pub rejection_lists: &'a ListArray,
     /// The rejections of all rows.
     pub rejections: RejectionColumns<'a>,
+    /// Number of the replay; 0 on the live lane.
+    pub revision: &'a Int64Array,
+    /// Offset of the raw message in the raw topic; null on the live lane.
+    pub origin_offset: &'a Int64Array,
+    /// For each accepted reading, whether the lake holds this outcome already.
+    pub unchanged: &'a BooleanArray,
+    /// For each rejection, whether the reading has a row.
+    pub had_row: &'a BooleanArray,
 }
 
 /// Columns of an accepted reading.
@@ -220,6 +228,10 @@ impl<'a> TryFrom<&'a RecordBatch> for ValidatedBatchColumns<'a> {
             readings: ValidatedReadingColumns::of(&Fields::child(lists, "readings")?)?,
             rejection_lists,
             rejections: RejectionColumns::of(&Fields::child(rejection_lists, "rejections")?)?,
+            revision: of.primitive::<Int64Type>("revision", "long")?,
+            origin_offset: of.primitive::<Int64Type>("origin_offset", "long")?,
+            unchanged: Fields::child(lists, "readings")?.boolean("unchanged")?,
+            had_row: Fields::child(rejection_lists, "rejections")?.boolean("had_row")?,
         })
     }
 }
@@ -292,6 +304,10 @@ impl<'a> Fields<'a> {
 
     fn string(&self, column: &'static str) -> Result<&'a StringArray, WrongShape> {
         self.get(column, "string", |array| array.as_string_opt::<i32>())
+    }
+
+    fn boolean(&self, column: &'static str) -> Result<&'a BooleanArray, WrongShape> {
+        self.get(column, "boolean", |array| array.as_boolean_opt())
     }
 
     fn list(&self, column: &'static str) -> Result<&'a ListArray, WrongShape> {

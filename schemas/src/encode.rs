@@ -110,6 +110,19 @@ pub struct ValidatedBatch<'a> {
     pub rejections: &'a [Rejection<'a>],
 }
 
+/// What a decision of the replay lane says beside what every decision says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ReplayMarks<'a> {
+    /// Number of the replay; 0 on the live lane.
+    pub revision: i64,
+    /// Offset of the raw message in the raw topic.
+    pub origin_offset: Option<i64>,
+    /// For each accepted reading, whether the lake holds this outcome already; readings behind its end are new.
+    pub unchanged: &'a [bool],
+    /// For each rejection, whether the reading was accepted before; rejections behind its end are not.
+    pub had_row: &'a [bool],
+}
+
 /// Appends the datum of a raw batch.
 pub fn reading_batch(batch: &ReadingBatch<'_>, out: &mut Vec<u8>) {
     let mut datum = Datum(out);
@@ -122,8 +135,13 @@ pub fn reading_batch(batch: &ReadingBatch<'_>, out: &mut Vec<u8>) {
     datum.array(batch.readings, |datum, reading| datum.reading(reading));
 }
 
-/// Appends the datum of a decision.
+/// Appends the datum of a decision of the live lane.
 pub fn validated_batch(batch: &ValidatedBatch<'_>, out: &mut Vec<u8>) {
+    replayed_batch(batch, &ReplayMarks::default(), out);
+}
+
+/// Appends the datum of a decision of the replay lane.
+pub fn replayed_batch(batch: &ValidatedBatch<'_>, marks: &ReplayMarks<'_>, out: &mut Vec<u8>) {
     let mut datum = Datum(out);
     datum.string(batch.tenant_id);
     datum.string(batch.device_id);
@@ -137,8 +155,10 @@ pub fn validated_batch(batch: &ValidatedBatch<'_>, out: &mut Vec<u8>) {
     datum.long(batch.source_offset);
     datum.long(batch.validated_at);
     datum.strings(batch.rules);
-    datum.array(batch.readings, |datum, reading| datum.validated_reading(reading));
-    datum.array(batch.rejections, |datum, rejection| datum.rejection(rejection));
+    datum.array_with(batch.readings, marks.unchanged, Datum::validated_reading);
+    datum.array_with(batch.rejections, marks.had_row, Datum::rejection);
+    datum.long(marks.revision);
+    datum.optional(marks.origin_offset, Datum::long);
 }
 
 /// Avro's binary encoding onto a buffer.
@@ -174,6 +194,18 @@ impl Datum<'_> {
         if !items.is_empty() {
             self.long(items.len() as i64);
             items.iter().for_each(|item| write(self, item));
+        }
+        self.long(0);
+    }
+
+    /// An array whose items end with a flag each; missing flags are false.
+    fn array_with<T>(&mut self, items: &[T], flags: &[bool], write: impl Fn(&mut Self, &T)) {
+        if !items.is_empty() {
+            self.long(items.len() as i64);
+            for (index, item) in items.iter().enumerate() {
+                write(self, item);
+                self.0.push(u8::from(flags.get(index).copied().unwrap_or(false)));
+            }
         }
         self.long(0);
     }

@@ -14,6 +14,7 @@
 pub mod columns;
 pub mod encode;
 mod records;
+pub mod replay;
 
 pub use records::alert::{Alert, AlertKind, AlertState, Severity};
 pub use records::device::{CustomerClass, Device, DeviceChannel, DeviceStatus, MeterExchange};

@@ -12,7 +12,13 @@ fn samples() -> Vec<(&'static str, Contract, Vec<u8>)> {
     let mut raw = Vec::new();
     encode::reading_batch(&reading_batch(), &mut raw);
     let mut validated = Vec::new();
-    encode::validated_batch(&validated_batch(), &mut validated);
+    let marks = encode::ReplayMarks {
+        revision: 1_774_742_700_000,
+        origin_offset: Some(999_000),
+        unchanged: &[true],
+        had_row: &[true],
+    };
+    encode::replayed_batch(&validated_batch(), &marks, &mut validated);
     [
         ("reading_batch", (READING_BATCH, raw)),
         ("validated_batch", (VALIDATED_BATCH, validated)),
@@ -356,6 +362,17 @@ mod arrow_view {
         assert_eq!(view.readings.local_day.value(0), 20_541);
         assert_eq!(view.readings.commodity.value(0), "ELECTRICITY");
         assert_eq!(view.rejections.code.value(0), "NEGATIVE");
+        assert_eq!((view.revision.value(0), arrow::array::Array::is_null(view.origin_offset, 0)), (0, true));
+    }
+
+    #[test]
+    fn decision_of_the_replay_lane_tells_its_origin() {
+        let mut datum = Vec::new();
+        let marks = encode::ReplayMarks { revision: 7, origin_offset: Some(5), ..encode::ReplayMarks::default() };
+        encode::replayed_batch(&validated_batch(), &marks, &mut datum);
+        let batch = through_arrow(VALIDATED_BATCH, &datum);
+        let view = ValidatedBatchColumns::try_from(&batch).unwrap();
+        assert_eq!((view.revision.value(0), view.origin_offset.value(0)), (7, 5));
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod read;
 mod replay;
 mod scan;
 mod show;
-mod when;
+pub(crate) mod when;
 
 use crate::exit::Exit;
 use crate::out::Out;

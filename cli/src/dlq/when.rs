@@ -22,6 +22,16 @@ impl When {
     }
 }
 
+impl std::fmt::Display for When {
+    /// As it can be parsed again.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::At(at) => write!(f, "{}", at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+            Self::Ago(span) => write!(f, "{}s", span.num_seconds()),
+        }
+    }
+}
+
 impl FromStr for When {
     type Err = String;
 

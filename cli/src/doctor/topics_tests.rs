@@ -39,7 +39,7 @@ fn set(topic: &'static str, key: &'static str, value: &'static str) -> BTreeMap<
 #[test]
 fn topics_as_declared_are_one_good_finding() {
     let findings = judge(&declared(), &actual(|_, _| {}), 1, true);
-    assert_eq!(findings, [Finding::ok("kafka", "topics", "8 as declared")]);
+    assert_eq!(findings, [Finding::ok("kafka", "topics", "10 as declared")]);
 }
 
 #[test]

@@ -92,6 +92,11 @@ impl Audit {
             .push(Finding { source_offset: -1, what: format!("decision at offset {offset} cannot be decoded") });
     }
 
+    /// The raw message at an offset.
+    pub(crate) fn raw(&self, offset: i64) -> Option<&RawMessage> {
+        self.raw.get(&offset)
+    }
+
     /// The partition.
     pub(crate) fn partition(&self) -> i32 {
         self.partition

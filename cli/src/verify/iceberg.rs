@@ -43,6 +43,32 @@ pub(crate) struct LakeArgs {
 }
 
 impl LakeArgs {
+    /// The settings of the `lake` crate for the same lake.
+    ///
+    /// # Errors
+    /// [`BadConfig`](crate::exit::BadConfig) when the catalog is not given.
+    pub(crate) fn config(&self) -> Result<lake::LakeConfig, crate::exit::BadConfig> {
+        let url = crate::required(self.catalog_url.as_ref(), "--catalog-url", "ICEBERG_CATALOG_URL")?;
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        Ok(lake::LakeConfig {
+            namespace: self.namespace.clone(),
+            catalog: lake::CatalogConfig {
+                kind: lake::CatalogKind::Sql,
+                name: self.catalog_name.clone(),
+                uri: url.into(),
+                warehouse: format!("s3://{}/warehouse", self.s3_bucket),
+                properties: std::collections::BTreeMap::new(),
+            },
+            s3: lake::S3Config {
+                endpoint: text(&self.s3_endpoint),
+                region: self.s3_region.clone(),
+                access_key: text(&self.s3_access_key).as_str().into(),
+                secret_key: text(&self.s3_secret_key).as_str().into(),
+                path_style: self.s3_endpoint.is_some(),
+            },
+        })
+    }
+
     /// The bucket, so far without credentials.
     pub(crate) fn store(&self) -> AmazonS3Builder {
         let builder = AmazonS3Builder::new().with_bucket_name(&self.s3_bucket).with_region(&self.s3_region);

@@ -4,6 +4,7 @@ use super::{
     Windows,
     audit::rejection_digest,
     iceberg::{DataFile, LakeReader},
+    lane::{LaneAudit, Revised},
     tally::{Cell, Fact, Tallies, Tally},
 };
 use anyhow::{Context, ensure};
@@ -40,9 +41,39 @@ pub(crate) async fn readings(lake: &LakeReader, windows: &Windows) -> anyhow::Re
         "local_day",
         "source_partition",
         "source_offset",
+        "revision",
     ];
     let mut found = Readings::default();
     scan(lake, "readings", COLUMNS, |batch| count_readings(&batch, windows, &mut found)).await?;
+    Ok(found)
+}
+
+/// Counts the rows of replays.
+///
+/// # Errors
+/// As [`readings`].
+pub(crate) async fn revised(lake: &LakeReader, lane: &LaneAudit) -> anyhow::Result<Revised> {
+    const COLUMNS: &[&str] = &[
+        "tenant_id",
+        "device_id",
+        "channel",
+        "kind",
+        "start",
+        "value",
+        "local_day",
+        "source_partition",
+        "source_offset",
+        "revision",
+    ];
+    let mut found = Revised::default();
+    scan(lake, "readings", COLUMNS, |batch| {
+        each_fact(&batch, |row| {
+            if let Some(revision) = row.revision {
+                found.add(lane, (row.partition, row.offset, revision), row.local_day, &row.fact);
+            }
+        })
+    })
+    .await?;
     Ok(found)
 }
 
@@ -141,7 +172,30 @@ pub(crate) fn read_file(
     Ok(rows)
 }
 
+/// A row of the table of readings.
+struct FactRow<'a> {
+    fact: Fact<'a>,
+    local_day: i32,
+    partition: i32,
+    offset: i64,
+    /// Number of the replay; `None` on the live lane.
+    revision: Option<i64>,
+}
+
 fn count_readings(batch: &RecordBatch, windows: &Windows, found: &mut Readings) -> anyhow::Result<()> {
+    each_fact(batch, |row| {
+        if row.revision.is_some() {
+            // Rows of replays are compared with the lane.
+        } else if windows.contains(row.partition, row.offset) {
+            let cell = Cell { partition: row.partition, local_day: Some(row.local_day) };
+            found.inside.add(cell, row.fact.digest());
+        } else {
+            found.outside += 1;
+        }
+    })
+}
+
+fn each_fact(batch: &RecordBatch, mut each: impl FnMut(FactRow<'_>)) -> anyhow::Result<()> {
     let [tenant, device, channel, kind] =
         [string(batch, "tenant_id")?, string(batch, "device_id")?, string(batch, "channel")?, string(batch, "kind")?];
     let [tenant, device, channel, kind] = [&tenant, &device, &channel, &kind].map(|array| array.as_string::<i32>());
@@ -150,11 +204,9 @@ fn count_readings(batch: &RecordBatch, windows: &Windows, found: &mut Readings) 
     let value = column(batch, "value")?.as_primitive_opt::<Decimal128Type>().context("value is no decimal")?;
     let day = column(batch, "local_day")?.as_primitive_opt::<Date32Type>().context("local_day is no date")?;
     let (partition, offset) = (int32(batch, "source_partition")?, int64(batch, "source_offset")?);
+    // Files from before replays have no such column.
+    let revision = int64(batch, "revision").ok();
     for row in 0..batch.num_rows() {
-        if !windows.contains(partition.value(row), offset.value(row)) {
-            found.outside += 1;
-            continue;
-        }
         let fact = Fact {
             tenant_id: tenant.value(row),
             device_id: device.value(row),
@@ -163,8 +215,13 @@ fn count_readings(batch: &RecordBatch, windows: &Windows, found: &mut Readings) 
             start: start.value(row),
             value: i64::try_from(value.value(row)).context("value has more than 18 digits")?,
         };
-        let cell = Cell { partition: partition.value(row), local_day: Some(day.value(row)) };
-        found.inside.add(cell, fact.digest());
+        each(FactRow {
+            fact,
+            local_day: day.value(row),
+            partition: partition.value(row),
+            offset: offset.value(row),
+            revision: revision.filter(|revision| revision.is_valid(row)).map(|revision| revision.value(row)),
+        });
     }
     Ok(())
 }

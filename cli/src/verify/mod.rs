@@ -9,6 +9,7 @@
 mod audit;
 pub(crate) mod iceberg;
 pub(crate) mod lake;
+mod lane;
 mod report;
 mod sequences;
 mod tally;
@@ -62,6 +63,8 @@ pub(crate) struct VerifyArgs {
     /// Topic of decisions
     #[arg(long, default_value = "meter.readings.validated.v1")]
     validated_topic: String,
+    #[command(flatten)]
+    lane: lane::LaneArgs,
     /// Compacted topic of devices, for their time zones
     #[arg(long, default_value = "meter.devices.v1")]
     devices_topic: String,
@@ -119,7 +122,8 @@ async fn verify(args: &VerifyArgs) -> anyhow::Result<Report> {
     let sequences = sequences.summary(settled_ms);
     let deadline = Instant::now() + Duration::from_secs(args.wait);
     let (audits, landing) = audit(&topics, args, raw, deadline).await?;
-    let report = compare_stores(args, audits, landing, deadline).await?;
+    let lane = lane::audit(&topics, &args.lane, lane::counts(&known, |info| info.partitions), &zones, deadline).await?;
+    let report = compare_stores(args, audits, landing, lane, deadline).await?;
     Ok(Report { sequences, ..report })
 }
 
@@ -157,6 +161,7 @@ async fn compare_stores(
     args: &VerifyArgs,
     audits: Vec<(Range<i64>, Audit)>,
     landing: BTreeMap<i32, tally::Tally>,
+    lane: Option<lane::LaneAudit>,
     deadline: Instant,
 ) -> anyhow::Result<Report> {
     let windows = Windows(audits.iter().map(|(window, audit)| (audit.partition(), window.clone())).collect());
@@ -170,7 +175,10 @@ async fn compare_stores(
             warehouse: warehouse::readings(&warehouse, &windows).await?,
             warehouse_rejections: warehouse::rejections(&warehouse, &windows).await?,
         };
-        let report = Report::new(audits.iter().map(|(_, audit)| audit), &landing, &stores);
+        let mut report = Report::new(audits.iter().map(|(_, audit)| audit), &landing, &stores);
+        if let Some(lane) = &lane {
+            report = report.with_lane(lane.compare(&lake, &warehouse).await?);
+        }
         if report.clean || Instant::now() >= deadline {
             return Ok(report);
         }

@@ -3,6 +3,7 @@
 use super::{
     audit::{Audit, Finding},
     lake::Readings,
+    lane::LaneReport,
     sequences::{Gap, Gateway, Summary},
     tally::{Cell, Tallies, Tally},
 };
@@ -93,6 +94,9 @@ pub(crate) struct Report {
     pub(crate) findings: Vec<MessageFinding>,
     /// What the gateways' own counters say; nothing of it makes the report unclean.
     pub(crate) sequences: Summary,
+    /// The replay lane, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) replays: Option<LaneReport>,
 }
 
 const MOST_FINDINGS: usize = 1000;
@@ -124,7 +128,18 @@ impl Report {
             differences,
             findings,
             sequences: Summary::default(),
+            replays: None,
         }
+    }
+
+    /// With the replay lane.
+    pub(crate) fn with_lane(mut self, mut lane: LaneReport) -> Self {
+        self.differences.append(&mut lane.differences);
+        self.findings.append(&mut lane.findings);
+        self.findings.truncate(MOST_FINDINGS);
+        self.clean = self.differences.is_empty() && self.findings.is_empty();
+        self.replays = Some(lane);
+        self
     }
 }
 
@@ -155,7 +170,7 @@ fn totals<'a>(audits: impl Iterator<Item = &'a Audit>, stores: &Stores) -> Total
     totals
 }
 
-fn by_cell(check: &'static str, left: &Tallies, right: &Tallies) -> Vec<Difference> {
+pub(crate) fn by_cell(check: &'static str, left: &Tallies, right: &Tallies) -> Vec<Difference> {
     let difference = |(cell, left, right): (Cell, Tally, Tally)| Difference {
         check,
         partition: cell.partition,
@@ -223,6 +238,13 @@ impl fmt::Display for Report {
         writeln!(f, "warehouse  {:>10} readings, {:>10} rejections", t.warehouse, t.warehouse_rejections)?;
         writeln!(f, "checksum   {}", self.checksum)?;
         write_sequences(f, &self.sequences)?;
+        if let Some(lane) = self.replays.as_ref().filter(|lane| lane.messages > 0) {
+            let LaneReport { messages, rows, lake, warehouse, re_emissions, .. } = lane;
+            writeln!(
+                f,
+                "replays    {messages:>10} messages, {rows:>10} rows; lake {lake}, warehouse {warehouse}, {re_emissions} re-emissions"
+            )?;
+        }
         for d in &self.differences {
             let day = d.local_day.as_deref().unwrap_or("all days");
             writeln!(f, "DIFFERS    {}: partition {}, {day}: {} against {}", d.check, d.partition, d.left, d.right)?;

@@ -59,9 +59,10 @@ struct RawReading {
     value: i64,
 }
 
+/// A decision as it was written.
 #[derive(Debug, Deserialize)]
 #[serde(rename = "ValidatedBatch")]
-struct DecidedBatch {
+pub(crate) struct DecidedBatch {
     tenant_id: String,
     device_id: String,
     #[serde(rename = "source")]
@@ -69,6 +70,10 @@ struct DecidedBatch {
     source_offset: i64,
     readings: Vec<DecidedReading>,
     rejections: Vec<DecidedRejection>,
+    /// Number of the replay.
+    pub(crate) revision: i64,
+    /// Offset of the raw message in the raw topic, on the replay lane.
+    pub(crate) origin_offset: Option<i64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,6 +89,7 @@ struct DecidedReading {
     local_day: i32,
     #[serde(rename = "commodity")]
     _commodity: Commodity,
+    unchanged: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -272,9 +278,34 @@ impl Topics {
             for record in block.iter() {
                 next = record.offset + 1;
                 match decoder.decode(record.payload).await? {
-                    Some(batch) => audit.decide(&decision(&batch)),
+                    Some(batch) => audit.decide(&batch.decision()),
                     None => audit.unreadable(record.offset),
                 }
+            }
+        }
+        Ok(next)
+    }
+
+    /// Hands over every record of a partition of decisions, from `from` to the topic's end now; returns where to go on.
+    ///
+    /// # Errors
+    /// As [`Self::decisions`].
+    pub(crate) async fn decided(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: Option<i64>,
+        each: &mut impl FnMut(Decided),
+    ) -> anyhow::Result<i64> {
+        let mut decoder = Decoder::<DecidedBatch>::new(&self.registry, VALIDATED_BATCH);
+        let start = from.map_or(StartAt::Beginning, |next| StartAt::Offset(NextOffset(next)));
+        let mut blocks = self.tail(topic, partition, start).await?;
+        let mut next = from.unwrap_or_default();
+        while let Some(block) = blocks.next().await.context("read decisions")? {
+            for record in block.iter() {
+                next = record.offset + 1;
+                let decided = decoder.decode(record.payload).await?;
+                each(decided.map_or(Decided::Unreadable(record.offset), |batch| Decided::Batch(Box::new(batch))));
             }
         }
         Ok(next)
@@ -306,22 +337,38 @@ fn readings(batch: &RawBatch, zones: &Zones) -> Vec<(u128, Option<i32>)> {
     batch.readings.iter().map(one).collect()
 }
 
-fn decision(batch: &DecidedBatch) -> Decision {
-    let one = |reading: &DecidedReading| {
-        let fact = Fact {
-            tenant_id: &batch.tenant_id,
-            device_id: &batch.device_id,
+/// A record of a topic of decisions.
+pub(crate) enum Decided {
+    /// A decision.
+    Batch(Box<DecidedBatch>),
+    /// None, at this offset.
+    Unreadable(i64),
+}
+
+impl DecidedBatch {
+    fn fact<'a>(&'a self, reading: &'a DecidedReading) -> Fact<'a> {
+        Fact {
+            tenant_id: &self.tenant_id,
+            device_id: &self.device_id,
             channel: &reading.channel,
             kind: reading.kind.as_str(),
             start: reading.start,
             value: reading.value,
-        };
-        (fact.digest(), reading.local_day)
-    };
-    Decision {
-        source_offset: batch.source_offset,
-        accepted: batch.readings.iter().map(one).collect(),
-        rejected: batch.rejections.iter().map(|rejection| rejection.index).collect(),
+        }
+    }
+
+    /// As the audit takes it.
+    pub(crate) fn decision(&self) -> Decision {
+        Decision {
+            source_offset: self.source_offset,
+            accepted: self.readings.iter().map(|reading| (self.fact(reading).digest(), reading.local_day)).collect(),
+            rejected: self.rejections.iter().map(|rejection| rejection.index).collect(),
+        }
+    }
+
+    /// The accepted readings that a row is made of, with their local days.
+    pub(crate) fn new_rows(&self) -> impl Iterator<Item = (Fact<'_>, i32)> {
+        self.readings.iter().filter(|reading| !reading.unchanged).map(|reading| (self.fact(reading), reading.local_day))
     }
 }
 
@@ -410,7 +457,9 @@ mod tests {
         let mut datum = Vec::new();
         encode::validated_batch(&batch, &mut datum);
         let schema = VALIDATED_BATCH.schema();
-        let decided = decision(&read(&schema, &schema, &datum).unwrap());
+        let batch: DecidedBatch = read(&schema, &schema, &datum).unwrap();
+        assert_eq!((batch.new_rows().count(), batch.revision, batch.origin_offset), (1, 0, None));
+        let decided = batch.decision();
         assert_eq!((decided.source_offset, decided.accepted[0].1, decided.rejected), (9, 20, vec![4]));
     }
 }

@@ -4,6 +4,7 @@ use super::{
     Windows,
     audit::rejection_digest,
     lake::Readings,
+    lane::{LaneAudit, Revised},
     tally::{Cell, Fact, Tally},
 };
 use anyhow::Context;
@@ -18,7 +19,8 @@ use tokio_postgres::{Client, binary_copy::BinaryCopyOutStream, types::Type};
 pub(crate) async fn readings(client: &Client, windows: &Windows) -> anyhow::Result<Readings> {
     const QUERY: &str = "COPY (SELECT tenant_id::text, device_id::text, channel::text, kind::text, \
          (extract(epoch FROM start) * 1000000)::bigint, (value * 1000000)::bigint, local_day - date '1970-01-01', \
-         source_partition, source_offset FROM raw.readings) TO STDOUT (FORMAT binary)";
+         source_partition, source_offset FROM raw.readings WHERE revision IS NULL) \
+         TO STDOUT (FORMAT binary)";
     const TYPES: &[Type] =
         &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8, Type::INT4, Type::INT4, Type::INT8];
     let mut found = Readings::default();
@@ -39,6 +41,44 @@ pub(crate) async fn readings(client: &Client, windows: &Windows) -> anyhow::Resu
             value: row.get(5),
         };
         found.inside.add(Cell { partition, local_day: Some(row.get(6)) }, fact.digest());
+    }
+    Ok(found)
+}
+
+/// Counts the rows of replays in raw.readings.
+///
+/// # Errors
+/// When the table cannot be read.
+pub(crate) async fn revised(client: &Client, lane: &LaneAudit) -> anyhow::Result<Revised> {
+    const QUERY: &str = "COPY (SELECT tenant_id::text, device_id::text, channel::text, kind::text, \
+         (extract(epoch FROM start) * 1000000)::bigint, (value * 1000000)::bigint, local_day - date '1970-01-01', \
+         source_partition, source_offset, revision FROM raw.readings WHERE revision IS NOT NULL) \
+         TO STDOUT (FORMAT binary)";
+    const TYPES: &[Type] = &[
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::INT8,
+        Type::INT8,
+        Type::INT4,
+        Type::INT4,
+        Type::INT8,
+        Type::INT8,
+    ];
+    let mut found = Revised::default();
+    let stream = BinaryCopyOutStream::new(client.copy_out(QUERY).await.context("read raw.readings")?, TYPES);
+    pin_mut!(stream);
+    while let Some(row) = stream.try_next().await.context("read raw.readings")? {
+        let fact = Fact {
+            tenant_id: row.get(0),
+            device_id: row.get(1),
+            channel: row.get(2),
+            kind: row.get(3),
+            start: row.get(4),
+            value: row.get(5),
+        };
+        found.add(lane, (row.get(7), row.get(8), row.get(9)), row.get(6), &fact);
     }
     Ok(found)
 }

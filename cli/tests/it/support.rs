@@ -116,6 +116,7 @@ impl Warehouse {
         let warehouse = Self { reader_url: at_database(&stack.warehouse_reader_url(), &name), name };
         warehouse.execute("CREATE SCHEMA raw").await;
         warehouse.execute(include_str!("../../../services/redshift-loader/migrations/V1__raw_tables.sql")).await;
+        warehouse.execute(include_str!("../../../services/redshift-loader/migrations/V2__readings_revision.sql")).await;
         warehouse
             .execute("GRANT USAGE ON SCHEMA raw TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA raw TO reader")
             .await;

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use iceberg::transaction::{AddColumn, ApplyTransactionAction, Transaction};
 use iceberg::{Catalog, NamespaceIdent, TableCreation, TableIdent};
 
 use crate::catalog;
 use crate::config::LakeConfig;
 use crate::error::LakeError;
 use crate::probe::{self, ProbeError, ProbeReport};
-use crate::table::LakeTable;
-use crate::tables::TableSpec;
+use crate::table::{LakeTable, columns_to_come};
+use crate::tables::{Column, TableSpec};
 
 /// A connected lake. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -54,7 +55,31 @@ impl Lake {
             self.ensure_namespace().await?;
             self.create(spec, &ident).await?;
         }
+        let opened = self.open(spec).await?;
+        let missing = columns_to_come(spec, opened.opened.metadata()).unwrap_or_default();
+        if missing.is_empty() {
+            return Ok(opened);
+        }
+        self.add_columns(&opened, missing).await?;
         self.open(spec).await
+    }
+
+    /// Adds columns to a table that an older release made.
+    async fn add_columns(&self, table: &LakeTable, missing: &[Column]) -> Result<(), LakeError> {
+        let transaction = Transaction::new(&table.opened);
+        let action = missing.iter().fold(transaction.update_schema(), |action, column| {
+            action.add_column(AddColumn::optional(column.name, column.column_type.iceberg()))
+        });
+        let changed = action.apply(transaction).map_err(LakeError::iceberg("add columns"))?;
+        match changed.commit(self.catalog.as_ref()).await {
+            Ok(_) => Ok(()),
+            // Another process was faster.
+            Err(error) => {
+                let now = self.open(&table.spec).await?;
+                let missing = columns_to_come(&table.spec, now.opened.metadata()).unwrap_or_default();
+                if missing.is_empty() { Ok(()) } else { Err(LakeError::iceberg("add columns")(error)) }
+            }
+        }
     }
 
     /// The table, which must exist.

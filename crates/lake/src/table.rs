@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::core::history::{Marked, NoHeads, TableHeads, newest_heads};
 use crate::error::LakeError;
-use crate::tables::TableSpec;
+use crate::tables::{Column, TableSpec};
 
 /// Key of a snapshot summary: the heads, as [`HeadSet::to_summary`](crate::HeadSet::to_summary) writes them.
 pub(crate) const SUMMARY_HEADS: &str = "meterway.heads";
@@ -91,10 +91,20 @@ fn holds_rows(snapshot: &Snapshot) -> bool {
     snapshot.summary().additional_properties.get("total-records").is_none_or(|total| total != "0")
 }
 
+/// Columns of the spec that the table does not have yet: optional ones behind all of its own. Older releases made tables
+/// without them; their rows read as null there.
+pub(crate) fn columns_to_come(spec: &TableSpec, metadata: &TableMetadata) -> Option<&'static [Column]> {
+    let (expected, found) = (spec.iceberg_schema(), metadata.current_schema());
+    let (expected, found) = (expected.as_struct().fields(), found.as_struct().fields());
+    let missing = spec.columns.get(found.len()..)?;
+    let fits = expected.starts_with(found) && missing.iter().all(|column| !column.required);
+    fits.then_some(missing)
+}
+
 fn check_fits(spec: &TableSpec, metadata: &TableMetadata) -> Result<(), String> {
     let expected = spec.iceberg_schema();
     let found = metadata.current_schema();
-    if expected.as_struct() != found.as_struct() {
+    if columns_to_come(spec, metadata).is_none() {
         return Err(format!("columns are {}, this release writes {}", found.as_struct(), expected.as_struct()));
     }
     let bound = spec.partition_spec().bind(Arc::clone(&expected)).map_err(|error| error.to_string())?;

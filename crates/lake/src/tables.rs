@@ -36,7 +36,7 @@ pub enum ColumnType {
 }
 
 impl ColumnType {
-    fn iceberg(self) -> Type {
+    pub(crate) fn iceberg(self) -> Type {
         Type::Primitive(match self {
             Self::String => PrimitiveType::String,
             Self::Int => PrimitiveType::Int,
@@ -170,6 +170,8 @@ const READINGS: &[Column] = &[
     required("source_partition", Int),
     required("source_offset", Long),
     laid_out(required("reading_index", Int), Layout::Delta),
+    // Behind the first release: tables that were made before have no such column until a sink opens them.
+    laid_out(optional("revision", Long), Layout::Dictionary),
 ];
 
 const REJECTED: &[Column] = &[
@@ -235,7 +237,9 @@ const ALERTS: &[Column] = &[
     required("source_offset", Long),
 ];
 
-/// `readings`: one row per accepted reading. `reading_index` is the position among the accepted readings of the decision.
+/// `readings`: one row per accepted reading and outcome. `reading_index` is the position among the accepted readings of the
+/// decision. `revision` is null for rows of the live lane, else the number of the replay that judged the reading again:
+/// among the rows of one natural key the newest is that with the highest (version, source offset, revision).
 pub fn readings() -> TableSpec {
     TableSpec {
         name: "readings",
@@ -365,7 +369,7 @@ mod tests {
             names.join(" "),
             "tenant_id device_id channel kind start duration_s value unit verdict failed_rules skipped_rules flags \
              estimation_method version local_day commodity customer_id site_id gateway_id sequence source received_at \
-             validated_at source_topic source_partition source_offset reading_index"
+             validated_at source_topic source_partition source_offset reading_index revision"
         );
         let names: Vec<_> = rejected().columns.iter().map(|column| column.name).collect();
         assert_eq!(

@@ -76,6 +76,10 @@ codes! {
     InactiveDevice = "INACTIVE_DEVICE",
     /// The device belongs to another tenant.
     TenantMismatch = "TENANT_MISMATCH",
+    /// On the replay lane: this message, or one behind it, was judged before.
+    Repeated = "REPEATED",
+    /// On the replay lane: the message does not say where it stood in the raw topic.
+    NoOrigin = "NO_ORIGIN",
     /// A rule failed in a way its author did not foresee; the bytes are kept for analysis.
     InternalError = "INTERNAL_ERROR",
 
@@ -96,6 +100,8 @@ codes! {
     TooOld = "TOO_OLD",
     /// Same natural key and value as a reading before.
     Duplicate = "DUPLICATE",
+    /// On the replay lane: no row yet, and the message names the natural key more than once.
+    KeyRepeated = "KEY_REPEATED",
     /// Overlaps an interval of the same channel without being a correction of it.
     Overlap = "OVERLAP",
     /// More than the capacity of the service could carry.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use kafka_pipeline::{Admin, Consumer, DeadLetters, Events, Producer, Registry};
+use kafka_pipeline::{Admin, Consumer, ConsumerConfig, DeadLetters, Events, Producer, Registry};
 use meterway_schemas::VALIDATED_BATCH;
 use service_runtime::{Beat, Clock, Liveness, Readiness, SystemClock, sleep};
 use tokio::time::MissedTickBehavior;
@@ -15,6 +15,7 @@ use crate::core::rules::{RULES, Rule};
 use crate::edge::assignment::Assignment;
 use crate::edge::devices::{Devices, Follower, Opening};
 use crate::edge::line::Line;
+use crate::edge::memory::Memory;
 use crate::metrics;
 
 /// Stage that dead letters name.
@@ -42,6 +43,7 @@ pub struct App {
     devices: Arc<Devices>,
     follower: Follower,
     rules: &'static [Rule],
+    raw_partitions: usize,
 }
 
 impl std::fmt::Debug for App {
@@ -59,7 +61,8 @@ impl App {
     pub async fn build(config: Config, health: Health) -> anyhow::Result<Self> {
         metrics::describe();
         let admin = Admin::connect(&config.kafka).await.context("connect to kafka")?;
-        let device_partitions = check_topics(&admin, &config.topics).await.context("check the topics")?;
+        let (raw_partitions, device_partitions) =
+            check_topics(&admin, &config.topics).await.context("check the topics")?;
         let registry = Registry::new(&config.registry).context("configure the schema registry")?;
         let subject = format!("{}-value", config.topics.validated);
         let schema_id =
@@ -76,7 +79,18 @@ impl App {
         };
         let (devices, follower) = Devices::open(opening).context("open the device topic")?;
         let clock = Arc::new(SystemClock);
-        Ok(Self { config, health, clock, registry, schema_id, producer, devices, follower, rules: RULES })
+        Ok(Self {
+            config,
+            health,
+            clock,
+            registry,
+            schema_id,
+            producer,
+            devices,
+            follower,
+            raw_partitions,
+            rules: RULES,
+        })
     }
 
     /// Decides by another rule set.
@@ -90,7 +104,8 @@ impl App {
     /// # Errors
     /// Whatever must end the process: a failed delivery, a fatal client error, another writer in our output.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let Self { config, health, clock, registry, schema_id, producer, devices, follower, rules } = self;
+        let Self { config, health, clock, registry, schema_id, producer, devices, follower, rules, raw_partitions } =
+            self;
         let follower = follower.run();
         tokio::pin!(follower);
         tokio::select! {
@@ -99,13 +114,16 @@ impl App {
             ended = &mut follower => return ended.context("follow the device topic"),
             loaded = load_devices(&devices, &config) => loaded?,
         }
-        let (consumer, events) = Consumer::subscribe(&config.kafka, config.raw_consumer()).context("join the group")?;
+        let raw = ConsumerConfig { fetch_partitions: raw_partitions, ..config.raw_consumer() };
+        let (consumer, events) = Consumer::subscribe(&config.kafka, raw).context("join the group")?;
         let dead_letters = DeadLetters::new(producer.clone(), &config.topics.rejected, STAGE, &config.consumer.group);
         let line = Arc::new(Line {
             kafka: config.kafka.clone(),
             topics: config.topics.clone(),
+            lane: config.lane,
             settings: config.settings(),
             rules,
+            memory: Memory::new(config.settings().history.bytes),
             window_messages: config.state.window_messages,
             drain_timeout: config.consumer.drain_timeout,
             backoff: config.backoff.clone(),
@@ -126,8 +144,8 @@ impl App {
     }
 }
 
-/// Partitions of the device topic, after a check of all topics.
-async fn check_topics(admin: &Admin, topics: &Topics) -> anyhow::Result<usize> {
+/// Partitions of the raw topic and of the device topic, after a check of all topics.
+async fn check_topics(admin: &Admin, topics: &Topics) -> anyhow::Result<(usize, usize)> {
     let count = async |topic: &str| -> anyhow::Result<usize> {
         let partitions = admin.watermarks(topic).await.with_context(|| format!("look up {topic}"))?;
         ensure!(!partitions.is_empty(), "topic {topic} does not exist");
@@ -142,7 +160,7 @@ async fn check_topics(admin: &Admin, topics: &Topics) -> anyhow::Result<usize> {
             topics.raw
         );
     }
-    count(&topics.devices).await
+    Ok((raw, count(&topics.devices).await?))
 }
 
 /// Waits until the table holds all devices that the topic held at the start.

@@ -18,7 +18,7 @@ const MAX_RECORD: u64 = 8 << 20;
 /// Longest drain. The revocation waits twice as long at most, which must stay below half of Kafka's poll interval.
 const MAX_DRAIN: Duration = Duration::from_secs(60);
 /// A history below this forgets a device between two of its deliveries.
-const MIN_HISTORY: u64 = 1 << 20;
+const MIN_HISTORY: u64 = 16 << 20;
 
 /// Everything.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub struct Config {
     /// How long the process may take to end.
     #[serde(with = "humantime_serde")]
     pub shutdown_grace: Duration,
+    /// What the messages are.
+    pub lane: Lane,
     /// Admin endpoint.
     pub admin: AdminConfig,
     /// Log.
@@ -49,6 +51,16 @@ pub struct Config {
     pub rules: Rules,
     /// Waits between attempts.
     pub backoff: Backoff,
+}
+
+/// What the messages of the raw topic are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lane {
+    /// Deliveries of devices.
+    Live,
+    /// Old messages that `meterway replay` sends again, with a note each.
+    Replay,
 }
 
 /// Names of the topics.
@@ -107,8 +119,8 @@ pub struct State {
     pub window_messages: u32,
     /// Readings per channel.
     pub readings_per_channel: usize,
-    /// Memory per partition.
-    pub bytes_per_partition: ByteSize,
+    /// Memory of the histories of all partitions.
+    pub memory_budget: ByteSize,
 }
 
 /// The device topic.
@@ -187,7 +199,7 @@ impl Config {
             thresholds: self.rules.thresholds(),
             history: Limits {
                 readings_per_channel: self.state.readings_per_channel,
-                bytes: usize::try_from(self.state.bytes_per_partition.as_u64()).unwrap_or(usize::MAX),
+                bytes: usize::try_from(self.state.memory_budget.as_u64()).unwrap_or(usize::MAX),
             },
             max_decision_bytes: usize::try_from(self.producer.max_decision_bytes.as_u64()).unwrap_or(usize::MAX),
         }
@@ -259,9 +271,9 @@ impl ServiceConfig for Config {
         );
         problems.require(self.state.readings_per_channel > 0, "state.readings_per_channel", "must be above zero");
         problems.require(
-            self.state.bytes_per_partition.as_u64() >= MIN_HISTORY,
-            "state.bytes_per_partition",
-            "must be at least 1 MiB",
+            self.state.memory_budget.as_u64() >= MIN_HISTORY,
+            "state.memory_budget",
+            "must be at least 16 MiB",
         );
     }
 

@@ -2,6 +2,7 @@
 //! (lag, records read, dead letters by code, pauses, rebalances) has the prefix `kafka_` and is `kafka-pipeline`'s.
 
 use crate::core::history::History;
+use crate::core::replay::Outcomes;
 use crate::core::tally::Tally;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use std::time::Duration;
@@ -43,6 +44,10 @@ pub const DEVICE_DEFECTS: &str = "validate_device_defects_total";
 /// Times the device topic was read to its end because of an unknown device, by `outcome`: done, timeout.
 pub const REFRESHES: &str = "validate_device_refreshes_total";
 
+/// What became of readings on the replay lane, by `outcome`: unchanged, changed, new, refused, rejected; and messages:
+/// lead, repeated.
+pub const REPLAYED: &str = "validate_replay_outcomes_total";
+
 /// Describes every metric to the exporter.
 pub fn describe() {
     for (name, help) in [
@@ -56,6 +61,7 @@ pub fn describe() {
         (UNREADABLE, "Records of the validated topic that are no decisions of their partition"),
         (LOST, "Raw offsets that were removed before anybody decided about them"),
         (DEVICE_DEFECTS, "Device states that were unreadable or odd"),
+        (REPLAYED, "Outcomes of readings on the replay lane, by outcome"),
         (REFRESHES, "Times the device topic was read to its end because of an unknown device, by outcome"),
     ] {
         describe_counter!(name, Unit::Count, help);
@@ -87,6 +93,23 @@ pub(crate) fn block_decided(tally: &Tally, took: Duration) {
     }
     for (rule, count) in &tally.skipped {
         counter!(SKIPPED, "rule" => rule.name()).increment(*count);
+    }
+}
+
+/// Counts the outcomes of a block of the replay lane.
+pub(crate) fn replayed(outcomes: &Outcomes) {
+    let Outcomes { unchanged, changed, new, refused, rejected, lead, repeated } = *outcomes;
+    let counts = [
+        ("unchanged", unchanged),
+        ("changed", changed),
+        ("new", new),
+        ("refused", refused),
+        ("rejected", rejected),
+        ("lead", lead),
+        ("repeated", repeated),
+    ];
+    for (outcome, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+        counter!(REPLAYED, "outcome" => outcome).increment(count);
     }
 }
 
@@ -161,6 +184,7 @@ mod tests {
             ..Tally::default()
         };
         block_decided(&tally, Duration::ZERO);
+        replayed(&Outcomes { new: 1, ..Outcomes::default() });
         history(0, &History::new(Limits::default()));
         delay(0, Duration::ZERO);
         resumed(0, 0);
@@ -186,6 +210,7 @@ mod tests {
             "validate_rebuild_seconds{}",
             "validate_rebuilt_decisions_total{}",
             "validate_rejections_total{code}",
+            "validate_replay_outcomes_total{outcome}",
             "validate_resume_offset{partition}",
             "validate_rules_skipped_total{rule}",
             "validate_unreadable_decisions_total{}",

@@ -17,7 +17,7 @@
 {#- The order of versions is total, so that every run, whole or incremental, chooses the same row. -#}
 {%- set rank -%}
     partition by tenant_id, device_id, channel, kind, start
-    order by version desc, source_offset desc, source_partition desc, reading_index desc, loaded_at desc
+    order by version desc, source_offset desc, source_partition desc, revision desc, reading_index desc, loaded_at desc
 {%- endset %}
 
 with fresh as (
@@ -39,6 +39,7 @@ with fresh as (
         source_partition,
         source_offset,
         reading_index,
+        revision,
         loaded_at
     from {{ ref('stg_readings') }}
     {% if adds_to_itself() -%}
@@ -75,6 +76,7 @@ select
     newest.source_partition,
     newest.source_offset,
     newest.reading_index,
+    newest.revision,
     newest.loaded_at
 from newest
 {% if adds_to_itself() %}
@@ -98,6 +100,13 @@ where
         newest.version = held.version
         and newest.source_offset = held.source_offset
         and newest.source_partition = held.source_partition
+        and newest.revision > held.revision
+    )
+    or (
+        newest.version = held.version
+        and newest.source_offset = held.source_offset
+        and newest.source_partition = held.source_partition
+        and newest.revision = held.revision
         and newest.reading_index >= held.reading_index
     )
 {% endif %}

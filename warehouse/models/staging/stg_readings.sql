@@ -19,6 +19,7 @@ select
     source_partition,
     source_offset,
     reading_index,
+    coalesce(revision, 0) as revision,
     lake_snapshot_id,
     loaded_at
 from {{ source('raw', 'readings') }}

@@ -8,7 +8,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{Decimal128Type, Field, Int32Type, Int64Type, Schema, TimestampMicrosecondType};
 use futures::TryStreamExt;
-use lake::{LakeError, LakeTable, PartitionValue, tables, tenant_bucket};
+use lake::{LakeError, LakeTable, PartitionValue, RowTest, tables, tenant_bucket};
 
 use crate::common::{lake, rejected_rows, request, write_rejected};
 
@@ -63,6 +63,48 @@ async fn several_processes_may_create_a_table_at_once() {
     for table in opened {
         assert!(table.unwrap().name().ends_with(".alerts"));
     }
+}
+
+#[tokio::test]
+async fn a_table_of_an_older_release_gets_the_columns_it_lacks_and_its_rows_stay_readable() {
+    let lake = lake().await;
+    let (now, mut then) = (tables::readings(), tables::readings());
+    then.columns = &now.columns[..now.columns.len() - 1];
+    let old = lake.open_or_create(&then).await.unwrap();
+    let bucket = tenant_bucket("northgrid", tables::TENANT_BUCKETS);
+    let partition = PartitionValue::DayBucket { day: 20_000, bucket };
+    let write = async |table: &LakeTable| {
+        let mut writer = table.file_writer(partition).await.unwrap();
+        writer.write(&readings(table)).await.unwrap();
+        let files = writer.close().await.unwrap();
+        table.commit(&request(&table.heads().await.unwrap(), 3, files)).await.unwrap();
+    };
+    write(&old).await;
+    // Whoever only reads opens it as it is; whoever writes makes it whole, several at once too.
+    lake.open(&now).await.unwrap();
+    let opened = futures::future::join_all((0..3).map(|_| lake.open_or_create(&now))).await;
+    let new = opened.into_iter().map(Result::unwrap).next_back().unwrap();
+    write(&new).await;
+    let live = new.live_files().await.unwrap();
+    assert_eq!(live.files.iter().map(|file| (file.partition, file.file.rows)).collect::<Vec<_>>(), [(partition, 3); 2]);
+    let mut revisions = Vec::new();
+    for file in &live.files {
+        let only = RowTest {
+            columns: &["device_id"],
+            test: Box::new(|batch| {
+                let devices = batch.column(0).as_string::<i32>();
+                Ok(devices.iter().map(|device| Some(device == Some("device-b"))).collect())
+            }),
+        };
+        let rows = new.read_rows(&file.file.path, &["start", "revision"], Some(only)).await.unwrap();
+        for batch in rows.try_collect::<Vec<RecordBatch>>().await.unwrap() {
+            assert_eq!(batch.column_by_name("start").unwrap().len(), 1);
+            let revision = batch.column_by_name("revision");
+            revisions.push(revision.map(|column| column.as_primitive::<Int64Type>().value(0)));
+        }
+    }
+    revisions.sort_unstable();
+    assert_eq!(revisions, [None, Some(5)], "an old file has no such column");
 }
 
 #[tokio::test]
@@ -122,7 +164,9 @@ fn readings(table: &LakeTable) -> RecordBatch {
         int(),
         Arc::new(Int64Array::from(vec![77; 3])),
         int(),
+        Arc::new(Int64Array::from(vec![None, Some(5), None])),
     ];
+    let columns = columns[..table.spec().columns.len()].to_vec();
     let expected = table.spec().arrow_schema();
     let fields: Vec<Field> = expected
         .fields()

@@ -1,7 +1,7 @@
 //! The columns of decisions that make readings.
 
 use arrow::array::{
-    Array, Date32Array, Decimal128Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
+    Array, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Date32Type, Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType};
 
@@ -21,7 +21,10 @@ pub(super) struct Message {
     pub(super) sequence: i64,
     pub(super) received_at: Option<i64>,
     pub(super) validated_at: i64,
+    /// Offset of the raw message in the raw topic, on whichever lane it was decided.
     pub(super) source_offset: i64,
+    /// Number of the replay; `None` on the live lane.
+    pub(super) revision: Option<i64>,
 }
 
 pub(super) struct MessageColumns<'a> {
@@ -36,6 +39,8 @@ pub(super) struct MessageColumns<'a> {
     validated_at: &'a TimestampMicrosecondArray,
     source_partition: &'a Int32Array,
     source_offset: &'a Int64Array,
+    origin_offset: &'a Int64Array,
+    revision: &'a Int64Array,
 }
 
 pub(super) struct ReadingColumns<'a> {
@@ -53,6 +58,8 @@ pub(super) struct ReadingColumns<'a> {
     pub(super) version: &'a Int32Array,
     pub(super) local_day: &'a Date32Array,
     pub(super) commodity: Words<'a>,
+    /// The table holds this outcome already.
+    pub(super) unchanged: &'a BooleanArray,
 }
 
 /// An enum column with the codes of its names.
@@ -86,6 +93,8 @@ impl<'a> MessageColumns<'a> {
             validated_at: columns.primitive::<TimestampMicrosecondType>("validated_at")?,
             source_partition: columns.primitive::<Int32Type>("source_partition")?,
             source_offset: columns.primitive::<Int64Type>("source_offset")?,
+            origin_offset: columns.primitive::<Int64Type>("origin_offset")?,
+            revision: columns.primitive::<Int64Type>("revision")?,
         })
     }
 
@@ -93,6 +102,7 @@ impl<'a> MessageColumns<'a> {
     pub(super) fn message(&self, row: usize, last: Option<Message>, ids: &mut Interner) -> Message {
         let (last_tenant, last_gateway) = last.map_or((NULL, NULL), |last| (last.tenant, last.gateway));
         let optional = |column: &'a StringArray| column.is_valid(row).then(|| column.value(row));
+        let origin = self.origin_offset.is_valid(row).then(|| self.origin_offset.value(row));
         Message {
             tenant: ids.intern_after(last_tenant, self.tenant_id.value(row)),
             device: ids.intern(self.device_id.value(row)),
@@ -104,7 +114,8 @@ impl<'a> MessageColumns<'a> {
             sequence: self.sequence.value(row),
             received_at: self.received_at.is_valid(row).then(|| self.received_at.value(row)),
             validated_at: self.validated_at.value(row),
-            source_offset: self.source_offset.value(row),
+            source_offset: origin.unwrap_or_else(|| self.source_offset.value(row)),
+            revision: Some(self.revision.value(row)).filter(|revision| *revision != 0),
         }
     }
 }
@@ -126,6 +137,7 @@ impl<'a> ReadingColumns<'a> {
             version: columns.primitive::<Int32Type>("version")?,
             local_day: columns.primitive::<Date32Type>("local_day")?,
             commodity: Words::of(columns.symbols("commodity")?, words),
+            unchanged: columns.boolean("unchanged")?,
         })
     }
 }

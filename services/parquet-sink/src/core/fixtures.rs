@@ -19,6 +19,8 @@ pub(super) struct Decision {
     /// Channel, start, value, failed rules.
     pub(super) readings: Vec<(&'static str, i64, i64, Vec<&'static str>)>,
     pub(super) rejections: Vec<(i32, RejectCode)>,
+    /// Number of the replay, offset in the raw topic, and which readings are unchanged.
+    pub(super) replayed: Option<(i64, i64, Vec<bool>)>,
 }
 
 impl Decision {
@@ -29,6 +31,7 @@ impl Decision {
             source_offset,
             readings: Vec::new(),
             rejections: Vec::new(),
+            replayed: None,
         }
     }
 
@@ -60,7 +63,13 @@ impl Decision {
             readings: &readings,
             rejections: &rejections,
         };
-        encode::validated_batch(&batch, out);
+        let marks = self.replayed.as_ref().map(|(revision, origin, unchanged)| encode::ReplayMarks {
+            revision: *revision,
+            origin_offset: Some(*origin),
+            unchanged,
+            had_row: &[],
+        });
+        encode::replayed_batch(&batch, &marks.unwrap_or_default(), out);
     }
 }
 
@@ -113,4 +122,16 @@ pub(super) fn batch(decisions: &[Decision], unused: &[&str]) -> RecordBatch {
     let mut decoded = decode(&block(decisions), unused);
     assert!(decoded.poison.is_empty(), "{:?}", decoded.poison);
     decoded.batches.remove(0).batch
+}
+
+/// Decodes one datum that was written with another schema.
+pub(super) fn decode_datum(datum: &[u8], writer: &str, unused: &[&str]) -> Decoded {
+    let mut payload = Vec::new();
+    frame(SCHEMA_ID, datum, &mut payload);
+    let mut block = RecordBlockBuilder::new("meter.readings.validated.v1", 0);
+    block.push(0, 0, None, Some(&payload), &[]);
+    let registry = Registry::new(&RegistryConfig { url: "http://127.0.0.1:1".to_owned() }).unwrap();
+    let mut decoder = BatchDecoder::new(registry, &reader_schema(VALIDATED_BATCH.avsc, unused).unwrap()).unwrap();
+    decoder.learn(SCHEMA_ID, writer);
+    decoder.decode_prepared(&block.build())
 }

@@ -139,6 +139,7 @@ impl Part {
             Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| message(row).source_partition))),
             long(|message| message.source_offset),
             int(&self.index),
+            Arc::new(rows.iter().map(|row| message(row).revision).collect::<Int64Array>()),
         ])
     }
 }

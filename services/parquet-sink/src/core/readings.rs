@@ -60,11 +60,10 @@ impl ReadingRows {
             if range.is_empty() {
                 continue;
             }
-            appended += range.len();
             let message = messages.message(row, last, &mut self.ids);
             last = Some(message);
             let bucket = self.bucket(message.tenant);
-            self.append_message(message, bucket, &readings, range);
+            appended += self.append_message(message, bucket, &readings, range);
         }
         Ok(appended)
     }
@@ -74,20 +73,34 @@ impl ReadingRows {
         *self.buckets.entry(tenant).or_insert_with(|| tenant_bucket(ids.value(tenant), tables::TENANT_BUCKETS))
     }
 
-    /// Divides the readings of a message into runs of one day and appends each to its part.
-    fn append_message(&mut self, message: Message, bucket: i32, readings: &ReadingColumns<'_>, range: Range<usize>) {
+    /// Divides the readings of a message into runs of one day and appends each to its part, less those that the table
+    /// holds already. Returns how many were appended.
+    fn append_message(
+        &mut self,
+        message: Message,
+        bucket: i32,
+        readings: &ReadingColumns<'_>,
+        range: Range<usize>,
+    ) -> usize {
         let starts = readings.start.values();
         let first = range.start;
-        let mut from = range.start;
+        let (mut from, mut appended) = (range.start, 0);
         while from < range.end {
+            if readings.unchanged.value(from) {
+                from += 1;
+                continue;
+            }
             let day = day_of_micros(starts[from]);
             let day_start = i64::from(day) * MICROS_PER_DAY;
             let of_day = |start: &i64| (day_start..day_start + MICROS_PER_DAY).contains(start);
-            let run = starts[from..range.end].iter().take_while(|start| of_day(start)).count().max(1);
+            let new = |index: &usize| of_day(&starts[*index]) && !readings.unchanged.value(*index);
+            let run = (from..range.end).take_while(new).count().max(1);
             let part = self.parts.part(PartitionValue::DayBucket { day, bucket });
             part.append(message, readings, from..from + run, from - first, &mut self.words);
             from += run;
+            appended += run;
         }
+        appended
     }
 
     fn sorted(&mut self, part: Part) -> SortedPart {

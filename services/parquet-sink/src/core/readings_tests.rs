@@ -177,3 +177,42 @@ proptest! {
         prop_assert_eq!(found, expected);
     }
 }
+
+#[test]
+fn a_replayed_reading_has_the_place_of_its_message_and_what_is_unchanged_makes_no_row() {
+    let mut replayed = Decision::of("device-1", 8);
+    for slot in 0..5 {
+        replayed = replayed.reading("c", START + slot, slot);
+    }
+    replayed.replayed = Some((77, 5_000, vec![true, false, false, true, false]));
+    let mut whole = Decision::of("device-1", 9).reading("c", START, 1);
+    whole.replayed = Some((77, 5_001, vec![true]));
+    let live = Decision::of("device-1", 10).reading("c", START + 9, 9);
+    let mut rows = ReadingRows::new("meter.readings.raw.v1");
+    assert_eq!(append(&mut rows, &[replayed, whole, live], readings::UNUSED_FIELDS, &[0, 1, 2]), 4);
+    let batch = taken(&mut rows, partition("northgrid", 20_000)).remove(0);
+    assert_eq!(starts(&batch), [START + 1, START + 2, START + 4, START + 9]);
+    let long = |name: &str| batch.column_by_name(name).unwrap().as_primitive::<Int64Type>().clone();
+    assert_eq!(long("source_offset").values(), &[5_000, 5_000, 5_000, 10]);
+    assert_eq!(long("revision").iter().collect::<Vec<_>>(), [Some(77), Some(77), Some(77), None]);
+    let index = batch.column_by_name("reading_index").unwrap().as_primitive::<Int32Type>();
+    assert_eq!(index.values(), &[1, 2, 4, 0]);
+}
+
+/// Decisions that a validate of the first release wrote lie in the topic when this one starts.
+#[test]
+fn decisions_of_the_first_contract_make_rows_of_the_live_lane() {
+    let hex: String = include_str!("../../../../schemas/golden/validated_batch.v1.hex").split_whitespace().collect();
+    let datum: Vec<u8> =
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+    let first = include_str!("../../../../schemas/golden/validated_batch.v1.avsc");
+    let decoded = super::fixtures::decode_datum(&datum, first, readings::UNUSED_FIELDS);
+    assert!(decoded.poison.is_empty(), "{:?}", decoded.poison);
+    let mut rows = ReadingRows::new("meter.readings.raw.v1");
+    let input = Input::Decoded { batch: &decoded.batches[0].batch, rows: &[0], partition: 3, offsets: &[0] };
+    assert_eq!(rows.append(&input), Ok(1));
+    let partition = *rows.gathered().keys().next().unwrap();
+    let batch = taken(&mut rows, partition).remove(0);
+    let long = |name: &str| batch.column_by_name(name).unwrap().as_primitive::<Int64Type>().iter().next().unwrap();
+    assert_eq!((long("source_offset"), long("revision")), (Some(1_000_000), None));
+}

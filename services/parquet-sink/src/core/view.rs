@@ -4,8 +4,8 @@
 //! them; see [`reader_schema`].
 
 use arrow::array::{
-    ArrayRef, ArrowPrimitiveType, AsArray, DictionaryArray, ListArray, PrimitiveArray, RecordBatch, StringArray,
-    StructArray,
+    ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, DictionaryArray, ListArray, PrimitiveArray, RecordBatch,
+    StringArray, StructArray,
 };
 use arrow::datatypes::{Int32Type, Int64Type};
 use serde_json::Value;
@@ -121,6 +121,14 @@ impl<'a> Columns<'a> {
     /// [`WrongShape`].
     pub fn primitive<T: ArrowPrimitiveType>(&self, column: &'static str) -> Result<&'a PrimitiveArray<T>, WrongShape> {
         self.get(column, "number or time of the contract's type", |array| array.as_primitive_opt::<T>())
+    }
+
+    /// A column of truth values.
+    ///
+    /// # Errors
+    /// [`WrongShape`].
+    pub fn boolean(&self, column: &'static str) -> Result<&'a BooleanArray, WrongShape> {
+        self.get(column, "boolean", |array| array.as_boolean_opt())
     }
 
     /// A column of an enum.

@@ -30,7 +30,7 @@ const SCALE: i8 = 6;
 /// A batch that does not have the table's columns, or a value that PostgreSQL has no room for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
-    /// The file has more or fewer columns than the table.
+    /// The file has more columns than the table, or lacks one that must have a value.
     #[error("file has {found} columns, the table {expected}")]
     ColumnCount {
         /// Columns of the table.
@@ -74,6 +74,8 @@ enum Values<'a> {
     Timestamp(&'a TimestampMicrosecondArray),
     Decimal(&'a Decimal128Array),
     Binary(&'a BinaryArray),
+    /// The file was written before the column was there.
+    Absent,
 }
 
 impl<'a> CopyRows<'a> {
@@ -82,10 +84,14 @@ impl<'a> CopyRows<'a> {
     /// # Errors
     /// [`EncodeError::ColumnCount`] or [`EncodeError::Column`].
     pub fn new(columns: &[Column], batch: &'a RecordBatch) -> Result<Self, EncodeError> {
-        if columns.len() != batch.num_columns() {
+        let behind = columns.get(batch.num_columns()..).unwrap_or_default();
+        if columns.len() < batch.num_columns() || behind.iter().any(|column| column.required) {
             return Err(EncodeError::ColumnCount { expected: columns.len(), found: batch.num_columns() });
         }
         let view = |(position, column): (usize, &Column)| {
+            if position >= batch.num_columns() {
+                return Ok((column.name, Values::Absent));
+            }
             let schema = batch.schema_ref();
             let field = schema.field(position);
             let values = (field.name() == column.name).then(|| values(column, batch.column(position))).flatten();
@@ -145,7 +151,7 @@ fn values<'a>(column: &Column, array: &'a dyn Array) -> Option<Values<'a>> {
 impl Values<'_> {
     /// Appends the field; `None` when the value is out of PostgreSQL's range.
     fn put(&self, row: usize, out: &mut BytesMut) -> Option<()> {
-        if self.array().is_null(row) {
+        if self.array().is_none_or(|array| array.is_null(row)) {
             out.put_i32(-1);
             return Some(());
         }
@@ -171,12 +177,13 @@ impl Values<'_> {
                 out.put_i64(micros);
             }
             Self::Decimal(array) => put_numeric(array.value(row), out),
+            Self::Absent => out.put_i32(-1),
         }
         Some(())
     }
 
-    fn array(&self) -> &dyn Array {
-        match self {
+    fn array(&self) -> Option<&dyn Array> {
+        Some(match self {
             Self::Text(array) => array,
             Self::Int(array) => array,
             Self::Long(array) => array,
@@ -184,7 +191,8 @@ impl Values<'_> {
             Self::Timestamp(array) => array,
             Self::Decimal(array) => array,
             Self::Binary(array) => array,
-        }
+            Self::Absent => return None,
+        })
     }
 }
 

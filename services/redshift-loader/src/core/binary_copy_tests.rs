@@ -134,3 +134,22 @@ fn a_time_before_postgres_begins_is_refused_with_its_row() {
     let error = rows.encode(0..1, &mut BytesMut::new()).unwrap_err();
     assert_eq!(error, EncodeError::OutOfRange { row: 0, column: "opened_at" });
 }
+
+#[test]
+fn a_file_from_before_an_optional_column_is_null_there() {
+    let columns = LoadTable::named("readings").unwrap().columns();
+    let last = columns.len() - 1;
+    assert!(!columns[last].required);
+    let schema = LoadTable::named("readings").unwrap().spec().arrow_schema();
+    let old = RecordBatch::new_empty(Arc::new(schema.project(&(0..last).collect::<Vec<_>>()).unwrap()));
+    let rows = CopyRows::new(columns, &old).unwrap();
+    assert!(matches!(rows.columns[last], ("revision", Values::Absent)));
+    let mut field = BytesMut::new();
+    assert_eq!(Values::Absent.put(0, &mut field), Some(()));
+    assert_eq!(&field[..], (-1_i32).to_be_bytes());
+    let older = RecordBatch::new_empty(Arc::new(schema.project(&(0..last - 1).collect::<Vec<_>>()).unwrap()));
+    assert_eq!(
+        CopyRows::new(columns, &older).unwrap_err(),
+        EncodeError::ColumnCount { expected: columns.len(), found: last - 1 }
+    );
+}

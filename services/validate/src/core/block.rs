@@ -4,13 +4,15 @@ use crate::core::columns;
 use crate::core::decide::{Message, Validator};
 use crate::core::decision::{Decision, DecisionWriter, Rejected, SourcePosition, WHOLE_MESSAGE};
 use crate::core::devices::DeviceTable;
+use crate::core::replay::{self, Marks, Outcomes, Standing, Turn, Turns};
 use crate::core::tally::Tally;
-use kafka_pipeline::dead_letter::replay;
+use kafka_pipeline::dead_letter::replay as redrive;
 use kafka_pipeline::{Decoded, Poison, RecordBlock, RecordRef, frame};
 use meter_model::{RejectCode, UnknownName};
 use meterway_schemas::Source;
 use meterway_schemas::columns::{ReadingBatchColumns, ValidatedBatchColumns, WrongShape};
 use meterway_schemas::encode::ReadingBatch;
+use meterway_schemas::replay::{REPLAY_HEADER, ReplayNote};
 use std::ops::Range;
 
 /// A decoded batch is not what the contract says. A mistake of the program: the decoder gives the reader's schema.
@@ -84,6 +86,8 @@ pub struct DecidedBlock {
     pub dead_letters: Vec<DeadLetter>,
     /// Counts of what the decisions say.
     pub tally: Tally,
+    /// Counts of what became of readings, on the replay lane.
+    pub outcomes: Outcomes,
 }
 
 impl DecidedBlock {
@@ -100,6 +104,7 @@ impl DecidedBlock {
         self.ends.clear();
         self.dead_letters.clear();
         self.tally = Tally::default();
+        self.outcomes = Outcomes::default();
     }
 }
 
@@ -109,13 +114,26 @@ pub struct BlockDecider {
     validator: Validator,
     writer: DecisionWriter,
     schema_id: u32,
+    /// On the replay lane, which of its messages were judged.
+    lane: Option<Turns>,
 }
 
 impl BlockDecider {
     /// Decisions of a validator, framed with the id of their schema.
     pub fn new(validator: Validator, schema_id: u32) -> Self {
         let writer = DecisionWriter::new(validator.rules());
-        Self { validator, writer, schema_id }
+        Self { validator, writer, schema_id, lane: None }
+    }
+
+    /// Decides on the replay lane, behind the message that was judged last.
+    #[must_use]
+    pub fn on_the_replay_lane(self, newest: Option<Turn>) -> Self {
+        Self { lane: Some(Turns::behind(newest)), ..self }
+    }
+
+    /// What may take so much memory from now on; bytes.
+    pub fn limit_memory(&mut self, bytes: usize) {
+        self.validator.limit_memory(bytes);
     }
 
     /// What decides.
@@ -148,28 +166,60 @@ impl BlockDecider {
             .collect::<Result<_, _>>()?;
         for (record, slot) in in_order(decoded) {
             let raw = block.get(record);
+            let note = self.lane.as_ref().and_then(|_| note_of(&raw));
             let decision = match slot {
                 Slot::Poison(poison) => Decision::poison(raw.key, code_of(poison), poison.to_string()),
                 Slot::Row { batch, row } => {
                     let content = by_its_way(columns::batch(&batches[batch], &readings[batch], row)?, &raw);
                     let payload_bytes = raw.payload.map_or(0, <[u8]>::len);
-                    self.validator.decide(devices, now, &Message { key: raw.key, payload_bytes, batch: content })
+                    let note = note.as_ref();
+                    self.judge(devices, now, &Message { key: raw.key, payload_bytes, batch: content, note })
                 }
             };
             let at = SourcePosition { partition: block.partition(), offset: raw.offset };
-            frame(self.schema_id, &[], &mut out.bytes);
-            self.writer.write(&decision, at, now, &mut out.bytes);
+            self.write((note.as_ref(), &decision), at, now, out);
             out.ends.push((record, out.bytes.len()));
-            out.tally.add(&decision);
-            out.dead_letters.extend(dead_letter(record, &decision));
+            if self.lane.is_none() {
+                out.dead_letters.extend(dead_letter(record, &decision));
+            }
         }
         Ok(())
     }
+
+    fn write(
+        &mut self,
+        (note, decision): (Option<&ReplayNote>, &Decision<'_>),
+        at: SourcePosition,
+        now: i64,
+        out: &mut DecidedBlock,
+    ) {
+        frame(self.schema_id, &[], &mut out.bytes);
+        let marks = note.map(|note| (note, Marks::of(note, decision, &mut out.outcomes)));
+        let replayed = marks.as_ref().map(|(note, marks)| (*note, marks));
+        self.writer.write_on(replayed, decision, at, now, &mut out.bytes);
+        out.tally.add(decision);
+    }
+
+    fn judge<'a>(&mut self, devices: &'a DeviceTable, now: i64, message: &Message<'a>) -> Decision<'a> {
+        let Some(turns) = &mut self.lane else { return self.validator.decide(devices, now, message) };
+        match message.note.map(|note| turns.take((note.revision, note.origin_offset))) {
+            None => return replay::without_origin(message),
+            Some(Standing::Past) => return replay::out_of_turn(message),
+            Some(Standing::FirstOfReplay) => self.validator.forget_everything(),
+            Some(Standing::Next) => {}
+        }
+        self.validator.decide(devices, now, message)
+    }
+}
+
+/// What the planner said of a message; `None` when it said nothing that can be read.
+fn note_of(raw: &RecordRef<'_>) -> Option<ReplayNote> {
+    ReplayNote::parse(raw.header(REPLAY_HEADER)?).ok()
 }
 
 /// A dead letter that was sent back has the bytes of its first delivery: that it is a replay stands in its headers.
 fn by_its_way<'a>(content: ReadingBatch<'a>, raw: &RecordRef<'_>) -> ReadingBatch<'a> {
-    if replay::is_replay(raw) { ReadingBatch { source: Source::Replay, ..content } } else { content }
+    if redrive::is_replay(raw) { ReadingBatch { source: Source::Replay, ..content } } else { content }
 }
 
 fn code_of(poison: &Poison) -> RejectCode {
@@ -188,7 +238,7 @@ fn dead_letter(record: usize, decision: &Decision<'_>) -> Option<DeadLetter> {
     Some(DeadLetter { record, code: first.code, message })
 }
 
-/// Takes earlier decisions of a partition back into a validator.
+/// Takes earlier decisions of a partition back into a validator; of the replay lane's, those of the newest replay.
 ///
 /// # Errors
 /// [`NotTheContract`].
@@ -196,6 +246,7 @@ pub fn learn(
     validator: &mut Validator,
     decoded: &Decoded,
     partition: i32,
+    turns: &mut Turns,
     mut is_first: impl FnMut(i64) -> bool,
 ) -> Result<Learning, NotTheContract> {
     let mut learning = Learning::default();
@@ -214,6 +265,13 @@ pub fn learn(
             learning.unreadable += 1;
         } else if is_first(columns.source_offset.value(row)) {
             learning.decisions += 1;
+            if arrow::array::Array::is_valid(columns.origin_offset, row) {
+                match turns.take((columns.revision.value(row), columns.origin_offset.value(row))) {
+                    Standing::Past => continue,
+                    Standing::FirstOfReplay => validator.forget_everything(),
+                    Standing::Next => {}
+                }
+            }
             validator.learn(
                 columns.tenant_id.value(row),
                 columns.device_id.value(row),

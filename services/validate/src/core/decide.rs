@@ -3,10 +3,13 @@
 use crate::core::decision::{Accepted, Decision, Rejected, max_encoded_bytes};
 use crate::core::devices::{Device, DeviceTable};
 use crate::core::history::{DeviceHistory, History, Known, Limits, end_of};
+use crate::core::replay;
 use crate::core::rules::{Block, Context, Judgement, RULES, Rule, RuleSet, admission, judge};
 use crate::core::thresholds::Thresholds;
 use meter_model::{Kind, LocalDays, RejectCode};
+use meterway_schemas::Source;
 use meterway_schemas::encode::{Reading, ReadingBatch};
+use meterway_schemas::replay::ReplayNote;
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -36,6 +39,8 @@ pub struct Message<'a> {
     pub payload_bytes: usize,
     /// Its content.
     pub batch: ReadingBatch<'a>,
+    /// Where it stood and what is known of it, on the replay lane.
+    pub note: Option<&'a ReplayNote>,
 }
 
 /// An accepted reading of an earlier decision.
@@ -84,6 +89,16 @@ impl Validator {
         &self.history
     }
 
+    /// Forgets every device.
+    pub fn forget_everything(&mut self) {
+        self.history = History::new(self.history.limits());
+    }
+
+    /// Changes how much memory the history may take; bytes.
+    pub fn limit_memory(&mut self, bytes: usize) {
+        self.history.limit_memory(bytes);
+    }
+
     /// Takes over the accepted readings of a decision that was made before a restart.
     pub fn learn<'a>(&mut self, tenant: &str, device: &str, readings: impl Iterator<Item = Learned<'a>>) {
         let mut readings = readings.peekable();
@@ -118,7 +133,13 @@ impl Validator {
                 let Self { settings, rules, history, zones } = self;
                 let (accepted, rejected) = history.update(batch.tenant_id, batch.device_id, |history| {
                     let days = &mut zones[device.zone];
-                    Bench { settings, rules, now, batch, device, days, history, channels: Vec::new() }.judge_all()
+                    let note = message.note;
+                    let named_twice = note.map(|_| replay::named_twice(batch.readings)).unwrap_or_default();
+                    // A replayed message is judged by the time at which it came.
+                    let now = note.map_or(now, |note| note.timestamp_ms.saturating_mul(1_000));
+                    let channels = Vec::new();
+                    Bench { settings, rules, now, batch, device, days, history, channels, note, named_twice }
+                        .judge_all()
                 });
                 Decision { batch: *batch, device: Some(device), accepted, rejected }
             }
@@ -147,6 +168,9 @@ struct Bench<'m> {
     history: &'m mut DeviceHistory,
     /// One for each channel of the device.
     channels: Vec<InMessage>,
+    note: Option<&'m ReplayNote>,
+    /// For each reading of a replayed message, whether its key comes more than once.
+    named_twice: Vec<bool>,
 }
 
 /// What a message says of one channel as a whole.
@@ -196,11 +220,15 @@ impl Bench<'_> {
             now: self.now,
             thresholds: &self.settings.thresholds,
             channel: &self.device.channels[channel],
-            source: self.batch.source,
+            // Somebody asked for it, however old it is.
+            source: if self.note.is_some() { Source::Replay } else { self.batch.source },
             block,
         };
         let state = self.history.state(state);
-        let past = state.past(reading.start, delivered_end);
+        let mut past = state.past(reading.start, delivered_end);
+        if let Some(note) = self.note {
+            replay::add_neighbours(&mut past.neighbours, note, index);
+        }
         // One reading at a time: what a panicking rule was asked about is rejected, and no state has changed for it.
         let judged = catch_unwind(AssertUnwindSafe(|| judge(self.rules, &context, reading, &past)));
         let (failed, skipped) = match judged {
@@ -208,7 +236,11 @@ impl Bench<'_> {
             Ok(Judgement::Rejected(code, detail)) => return Err((code, detail)),
             Err(_panic) => return Err((RejectCode::InternalError, "a rule panicked".into())),
         };
-        let version = past.next_version();
+        let version = match self.note {
+            None => past.next_version(),
+            Some(note) if note.row(index).is_none() && self.named_twice[index] => return Err(no_place()),
+            Some(note) => replay::version(note, index),
+        };
         let local_day = self.days.of(reading.start).ok_or_else(|| no_such_day(reading.start, self.now))?;
         let known = Known { start: reading.start, value: reading.value, duration_s: reading.duration_s, version };
         state.record(reading.kind, known, failed, self.settings.history.readings_per_channel);
@@ -233,6 +265,10 @@ impl Bench<'_> {
             *delivered = (*delivered).max(Some(end));
         }
     }
+}
+
+fn no_place() -> admission::Refusal {
+    (RejectCode::KeyRepeated, "its message names the key more than once and has no row of it".into())
 }
 
 /// The start lies outside the years that dates can hold; only limits far beyond the defaults let it come so far.

@@ -1,11 +1,13 @@
 //! The one decision about a message, and its form in the validated topic.
 
 use crate::core::devices::Device;
+use crate::core::replay::{self, Marks};
 use crate::core::rules::{Rule, RuleId, RuleSet};
 use hashbrown::HashMap;
 use meter_model::{DeviceId, LocalDay, RejectCode, Verdict};
 use meterway_schemas::Source;
 use meterway_schemas::encode::{self, ReadingBatch, Rejection, ValidatedBatch, ValidatedReading};
+use meterway_schemas::replay::ReplayNote;
 use std::borrow::Cow;
 
 /// Index of a rejection that is about the whole message.
@@ -143,6 +145,19 @@ impl DecisionWriter {
 
     /// Appends the datum of a decision that was made at `now` (UTC microseconds).
     pub fn write(&mut self, decision: &Decision<'_>, at: SourcePosition, now: i64, out: &mut Vec<u8>) {
+        self.write_on(None, decision, at, now, out);
+    }
+
+    /// As [`Self::write`]; on the replay lane with the message's note and the marks of the decision.
+    pub fn write_on(
+        &mut self,
+        replayed: Option<(&ReplayNote, &Marks)>,
+        decision: &Decision<'_>,
+        at: SourcePosition,
+        now: i64,
+        out: &mut Vec<u8>,
+    ) {
+        let note = replayed.map(|(note, _)| note);
         for set in decision.accepted.iter().flat_map(|accepted| [accepted.failed, accepted.skipped]) {
             self.lists.entry(set).or_insert_with(|| set.iter().map(RuleId::name).collect());
         }
@@ -157,8 +172,11 @@ impl DecisionWriter {
             sequence: batch.sequence,
             received_at: batch.received_at,
             source: batch.source,
-            customer_id: decision.device.and_then(|device| device.customer.as_deref()),
-            site_id: decision.device.map(|device| &*device.site),
+            customer_id: decision.device.and_then(|device| match note {
+                None => device.customer.as_deref(),
+                Some(note) => replay::customer(note, device),
+            }),
+            site_id: decision.device.map(|device| note.map_or(&*device.site, |note| replay::site(note, device))),
             source_partition: at.partition,
             source_offset: at.offset,
             validated_at: now,
@@ -166,7 +184,8 @@ impl DecisionWriter {
             readings: &readings,
             rejections: &rejections,
         };
-        encode::validated_batch(&validated, out);
+        let marks = replayed.map(|(_, marks)| marks.borrow()).unwrap_or_default();
+        encode::replayed_batch(&validated, &marks, out);
     }
 
     fn validated<'a>(&'a self, decision: &Decision<'a>, accepted: &Accepted) -> ValidatedReading<'a> {

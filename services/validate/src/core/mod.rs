@@ -12,6 +12,7 @@ pub mod decision;
 pub mod devices;
 pub mod flight;
 pub mod history;
+pub mod replay;
 pub mod rules;
 pub mod tally;
 pub mod thresholds;

@@ -107,7 +107,12 @@ pub(crate) fn batch<'a>(device_id: &'a str, readings: &'a [Reading<'a>]) -> Read
 }
 
 pub(crate) fn message<'a>(device_id: &'a str, readings: &'a [Reading<'a>]) -> Message<'a> {
-    Message { key: Some(device_id.as_bytes()), payload_bytes: 45 * readings.len(), batch: batch(device_id, readings) }
+    Message {
+        key: Some(device_id.as_bytes()),
+        payload_bytes: 45 * readings.len(),
+        batch: batch(device_id, readings),
+        note: None,
+    }
 }
 
 /// Index and failed rules of the accepted readings that failed any.

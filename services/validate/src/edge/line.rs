@@ -9,19 +9,23 @@ use kafka_pipeline::{
 };
 use service_runtime::{Backoff, Clock, sleep};
 
-use crate::config::Topics;
+use crate::config::{Lane, Topics};
 use crate::core::block::NotTheContract;
 use crate::core::checkpoint::{Foreign, Mismatch};
 use crate::core::decide::Settings;
 use crate::core::rules::Rule;
 use crate::edge::devices::Devices;
+use crate::edge::memory::Memory;
 
 /// What all partitions share.
 pub(crate) struct Line {
     pub(crate) kafka: KafkaConfig,
     pub(crate) topics: Topics,
+    pub(crate) lane: Lane,
     pub(crate) settings: Settings,
     pub(crate) rules: &'static [Rule],
+    /// For the histories of all partitions.
+    pub(crate) memory: Arc<Memory>,
     /// Decisions read back on assignment.
     pub(crate) window_messages: u32,
     /// How long decisions under way are waited for when a partition leaves.

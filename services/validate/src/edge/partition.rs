@@ -12,8 +12,10 @@ use service_runtime::fail_point;
 use tokio_util::sync::CancellationToken;
 
 use super::line::{Line, LineError};
+use super::memory::Held;
 use super::queue::BlockReceiver;
 use super::resume::{Resumed, resume_partition};
+use crate::config::Lane;
 use crate::core::block::{BlockDecider, DecidedBlock, has_unknown_device};
 use crate::core::flight::{Flight, Sent};
 use crate::metrics;
@@ -71,6 +73,7 @@ struct Writer {
     flight: Flight,
     /// Of the last decision of each block of the flight.
     receipts: VecDeque<DeliveryReceipt>,
+    _memory: Held,
 }
 
 impl Writer {
@@ -78,14 +81,19 @@ impl Writer {
         let line = Arc::clone(&worker.line);
         let decoder = BatchDecoder::new(line.registry.clone(), READING_BATCH.avsc)?;
         line.consumer.start(&worker.at, resumed.start)?;
+        let decider = BlockDecider::new(resumed.validator, line.schema_id);
         Ok(Self {
-            decider: BlockDecider::new(resumed.validator, line.schema_id),
+            decider: match line.lane {
+                Lane::Live => decider,
+                Lane::Replay => decider.on_the_replay_lane(resumed.newest),
+            },
             decoder,
             line,
             at: worker.at.clone(),
             decided: DecidedBlock::default(),
             flight: Flight::new(resumed.output, MAX_IN_FLIGHT),
             receipts: VecDeque::new(),
+            _memory: resumed.memory,
         })
     }
 
@@ -98,11 +106,13 @@ impl Writer {
         }
         let began = Instant::now();
         let now = self.line.clock.now_micros();
+        self.decider.limit_memory(self.line.memory.share());
         {
             let devices = self.line.devices.table();
             self.decider.decide(&devices, now, (block, &decoded), &mut self.decided)?;
         }
         metrics::block_decided(&self.decided.tally, began.elapsed());
+        metrics::replayed(&self.decided.outcomes);
         metrics::history(self.at.partition, self.decider.validator().history());
         self.send_dead_letters(block).await?;
         self.send_decisions(block).await

@@ -6,9 +6,11 @@ use kafka_pipeline::{BatchDecoder, NextOffset, StartAt, TopicPartition, read_tai
 use meterway_schemas::VALIDATED_BATCH;
 
 use super::line::{Line, LineError};
+use super::memory::Held;
 use crate::core::block::{Learning, learn};
 use crate::core::checkpoint::{Checkpoint, OwnOutput, Place, Resume, resume, tail_from};
 use crate::core::decide::Validator;
+use crate::core::replay::{Turn, Turns};
 use crate::metrics;
 
 /// A partition ready to go on.
@@ -19,13 +21,20 @@ pub(crate) struct Resumed {
     pub(crate) start: StartAt,
     /// The output behind the decisions that the history is from.
     pub(crate) output: OwnOutput,
+    /// On the replay lane, the message that was judged last.
+    pub(crate) newest: Option<Turn>,
+    /// The history's share of the memory.
+    pub(crate) memory: Held,
 }
 
 /// Reads the tail of a partition's output and finds where to go on. Cancel safe: it changes nothing outside.
 pub(crate) async fn resume_partition(line: &Line, partition: i32) -> Result<Resumed, LineError> {
     let began = Instant::now();
+    let memory = line.memory.hold();
     let mut validator = Validator::with_rules(line.settings, line.rules);
-    let (checkpoint, output, learning) = rebuild(line, partition, &mut validator).await?;
+    validator.limit_memory(line.memory.share());
+    let mut turns = Turns::default();
+    let (checkpoint, output, learning) = rebuild(line, partition, &mut validator, &mut turns).await?;
     metrics::rebuilt(learning, began.elapsed());
     let raw = TopicPartition::new(line.topics.raw.as_str(), partition);
     let (low, high) = line.watermarks(&raw).await?;
@@ -52,7 +61,7 @@ pub(crate) async fn resume_partition(line: &Line, partition: i32) -> Result<Resu
         repeated = learning.repeated, history.bytes = validator.history().bytes(),
         duration_ms = began.elapsed().as_millis() as u64, "partition resumes"
     );
-    Ok(Resumed { validator, start, output })
+    Ok(Resumed { validator, start, output, newest: turns.newest(), memory })
 }
 
 /// Without decisions, the group's own position is all there is: retention may have emptied the output.
@@ -64,6 +73,7 @@ async fn rebuild(
     line: &Line,
     partition: i32,
     validator: &mut Validator,
+    turns: &mut Turns,
 ) -> Result<(Checkpoint, OwnOutput, Learning), LineError> {
     let at = TopicPartition::new(line.topics.validated.as_str(), partition);
     let (low, high) = line.watermarks(&at).await?;
@@ -76,7 +86,7 @@ async fn rebuild(
         end = end.max(block.next_offset().get());
         let decoded = line.decode(&mut decoder, &block).await?;
         let first = |offset| matches!(checkpoint.observe(offset), Place::First { .. });
-        let learning = learn(validator, &decoded, partition, first)?;
+        let learning = learn(validator, &decoded, partition, turns, first)?;
         learned.decisions += learning.decisions;
         learned.repeated += learning.repeated;
         learned.unreadable += learning.unreadable;

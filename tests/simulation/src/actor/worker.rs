@@ -226,7 +226,7 @@ fn decide(
         Decided::poison(Some(key), meter_model::RejectCode::Truncated, "ends inside a value")
     } else {
         let batch = content::batch(message, &readings);
-        validator.decide(devices, NOW, &Message { key: Some(key), payload_bytes: 64, batch })
+        validator.decide(devices, NOW, &Message { key: Some(key), payload_bytes: 64, batch, note: None })
     };
     let accepted = decided.accepted.iter().map(|accepted| {
         let reading = &readings[accepted.index];

@@ -5,6 +5,7 @@ use crate::core::decide::Settings;
 use crate::core::testing::{NOW, batch, day, electricity_meter, interval, table};
 use kafka_pipeline::{BatchDecoder, RecordBlockBuilder, Registry, RegistryConfig};
 use meterway_schemas::encode::{self, ReadingBatch};
+use meterway_schemas::replay::KnownRow;
 use meterway_schemas::{READING_BATCH, VALIDATED_BATCH};
 
 const RAW_ID: u32 = 7;
@@ -125,7 +126,7 @@ fn decisions_read_back_from_the_topic_restore_the_state() {
     let mut learner = Validator::new(Settings::default());
     let mut checkpoint = crate::core::checkpoint::Checkpoint::default();
     let is_first = |offset| checkpoint.observe(offset) != crate::core::checkpoint::Place::Repeated;
-    let learning = learn(&mut learner, &read_back(&decided), 3, is_first).unwrap();
+    let learning = learn(&mut learner, &read_back(&decided), 3, &mut Turns::default(), is_first).unwrap();
     assert_eq!(learning, Learning { decisions: 1, repeated: 0, unreadable: 0 });
     assert_eq!(checkpoint.next(), Some(101));
 
@@ -148,9 +149,9 @@ fn repeated_and_foreign_decisions_teach_nothing() {
     let decided = decide(&mut decider(), &block(&[(Some(&b"d"[..]), Some(framed(&batch("d", &day(0)))))]));
     let decoded = read_back(&decided);
     let mut learner = Validator::new(Settings::default());
-    let learning = learn(&mut learner, &decoded, 3, |_| false).unwrap();
+    let learning = learn(&mut learner, &decoded, 3, &mut Turns::default(), |_| false).unwrap();
     assert_eq!(learning, Learning { decisions: 0, repeated: 1, unreadable: 0 });
-    let learning = learn(&mut learner, &decoded, 2, |_| true).unwrap();
+    let learning = learn(&mut learner, &decoded, 2, &mut Turns::default(), |_| true).unwrap();
     assert_eq!(learning, Learning { decisions: 0, repeated: 0, unreadable: 1 });
     assert_eq!(learner.history().devices(), 0);
 }
@@ -163,4 +164,101 @@ fn unknown_device_is_seen_before_the_block_is_decided() {
     let ask =
         |block| has_unknown_device(&decoder(RAW_ID, READING_BATCH.avsc).decode_prepared(block), &devices).unwrap();
     assert!(!ask(&known) && ask(&unknown));
+}
+
+/// A message of the replay lane about one device's half-hours.
+fn replayed(builder: &mut RecordBlockBuilder, offset: i64, note: Option<&ReplayNote>, payload: &[u8]) {
+    let header = |note: &ReplayNote| kafka_pipeline::Header {
+        key: REPLAY_HEADER.to_owned(),
+        value: Some(note.to_bytes().into()),
+    };
+    builder.push(offset, 0, Some(b"d"), Some(payload), note.map(header).as_slice());
+}
+
+#[test]
+fn a_message_of_the_lane_is_judged_once_and_the_output_tells_the_next_owner() {
+    let note = |revision, origin_offset| ReplayNote {
+        revision,
+        origin_offset,
+        timestamp_ms: NOW / 1_000,
+        ..ReplayNote::default()
+    };
+    let payload = |from: usize| framed(&batch("d", &day(0)[from..from + 2]));
+    let mut builder = RecordBlockBuilder::new("replay", 3);
+    replayed(&mut builder, 0, Some(&note(7, 50)), &payload(0));
+    replayed(&mut builder, 1, Some(&note(7, 50)), &payload(0)); // sent again after a kill
+    replayed(&mut builder, 2, Some(&note(7, 51)), &payload(2));
+    replayed(&mut builder, 3, Some(&note(6, 99)), &payload(4)); // of a replay that was overtaken
+    replayed(&mut builder, 4, None, &payload(4));
+    replayed(&mut builder, 5, Some(&note(7, 52)), b"nonsense");
+    let mut decider = decider().on_the_replay_lane(None);
+    let decided = decide(&mut decider, &builder.build());
+    assert_eq!(decided.dead_letters, [], "the bytes are in the landing table");
+    assert_eq!((decided.outcomes.new, decided.outcomes.repeated, decided.outcomes.rejected), (4, 2, 1));
+
+    let decoded = read_back(&decided);
+    let columns = ValidatedBatchColumns::try_from(&decoded.batches[0].batch).unwrap();
+    assert_eq!(columns.source_offset.values(), &[0, 1, 2, 3, 4, 5], "offsets of the lane");
+    assert_eq!(
+        columns.origin_offset.iter().collect::<Vec<_>>(),
+        [Some(50), Some(50), Some(51), Some(99), None, Some(52)]
+    );
+    assert_eq!(columns.revision.values(), &[7, 7, 7, 6, 0, 7]);
+    let codes = (0..arrow::array::Array::len(columns.rejections.code))
+        .map(|row| columns.rejections.code.value(row))
+        .collect::<Vec<_>>();
+    assert_eq!(codes[..3], ["REPEATED", "REPEATED", "NO_ORIGIN"]);
+
+    let mut validator = Validator::new(Settings::default());
+    let mut turns = Turns::default();
+    let learning = learn(&mut validator, &decoded, 3, &mut turns, |_| true).unwrap();
+    assert_eq!((learning.decisions, turns.newest()), (6, Some((7, 52))));
+    let mut builder = RecordBlockBuilder::new("replay", 3);
+    replayed(&mut builder, 6, Some(&note(7, 52)), &payload(4));
+    replayed(&mut builder, 7, Some(&note(7, 53)), &payload(4));
+    let mut next = BlockDecider::new(validator, DECISION_ID).on_the_replay_lane(turns.newest());
+    let decided = decide(&mut next, &builder.build());
+    assert_eq!((decided.outcomes.repeated, decided.outcomes.new), (1, 2));
+
+    // The next replay judges the same messages anew: what the one before taught would make duplicates of them.
+    let rows = |index| KnownRow {
+        index,
+        version: 1,
+        failed_rules: vec![],
+        local_day: 20_514,
+        commodity: "ELECTRICITY".into(),
+    };
+    let with_rows = ReplayNote { rows: vec![rows(0), rows(1)], ..note(8, 50) };
+    let mut builder = RecordBlockBuilder::new("replay", 3);
+    replayed(&mut builder, 8, Some(&with_rows), &payload(0));
+    let block = builder.build();
+    assert_eq!(decide(&mut next, &block).outcomes, Outcomes { unchanged: 2, ..Outcomes::default() });
+    let mut validator = Validator::new(Settings::default());
+    let both = [decoded, read_back(&decide(&mut decider_behind(7, 52), &block))];
+    let mut turns = Turns::default();
+    for decoded in &both {
+        learn(&mut validator, decoded, 3, &mut turns, |_| true).unwrap();
+    }
+    assert_eq!(turns.newest(), Some((8, 50)));
+    let mut after_a_restart = BlockDecider::new(validator, DECISION_ID).on_the_replay_lane(turns.newest());
+    let mut builder = RecordBlockBuilder::new("replay", 3);
+    replayed(&mut builder, 9, Some(&ReplayNote { origin_offset: 51, ..with_rows }), &payload(2));
+    assert_eq!(decide(&mut after_a_restart, &builder.build()).outcomes.unchanged, 2);
+}
+
+fn decider_behind(revision: i64, origin_offset: i64) -> BlockDecider {
+    decider().on_the_replay_lane(Some((revision, origin_offset)))
+}
+
+#[test]
+fn the_header_means_nothing_on_the_live_lane() {
+    let mut builder = RecordBlockBuilder::new("raw", 3);
+    let note = ReplayNote { revision: 7, timestamp_ms: NOW / 1_000, ..ReplayNote::default() };
+    let old = framed(&batch("d", &[interval(-4_000 * 48, 100)]));
+    replayed(&mut builder, 0, Some(&note), &old);
+    let decided = decide(&mut decider(), &builder.build());
+    let decoded = read_back(&decided);
+    let columns = ValidatedBatchColumns::try_from(&decoded.batches[0].batch).unwrap();
+    assert_eq!((columns.rejections.code.value(0), columns.revision.value(0)), ("TOO_OLD", 0));
+    assert_eq!(decided.dead_letters.len(), 1);
 }

@@ -138,7 +138,7 @@ fn message_that_cannot_be_attributed_is_rejected_as_a_whole() {
     let mut validator = Validator::new(Settings::default());
     let readings = day(0);
     let mut code = |key: Option<&[u8]>, batch| {
-        let decision = validator.decide(&devices, NOW, &Message { key, payload_bytes: 100, batch });
+        let decision = validator.decide(&devices, NOW, &Message { key, payload_bytes: 100, batch, note: None });
         assert!(decision.accepted.is_empty() && decision.device.is_none());
         assert_eq!(decision.rejected[0].index, WHOLE_MESSAGE);
         (decision.rejected[0].code, decision.batch.tenant_id.to_owned(), decision.batch.device_id.to_owned())

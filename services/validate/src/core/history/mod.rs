@@ -6,7 +6,7 @@
 //!
 //! Memory: a usual channel takes 8 bytes a reading (4 KiB for 512 half-hours), a corrected or irregular one 24, and about
 //! 350 bytes for itself and its share of the device. 50,000 devices with one interval channel and one daily register or
-//! gauge come to some 240 MiB; [`Limits::bytes`] is what a partition may take at most. When it is reached, the devices
+//! gauge come to some 240 MiB; [`Limits::bytes`] is what a partition may take at most, its share of the process's budget. When it is reached, the devices
 //! that were silent longest are forgotten, and their next readings skip the rules that need a past.
 
 mod channel;
@@ -29,7 +29,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { readings_per_channel: 512, bytes: 256 << 20 }
+        Self { readings_per_channel: 512, bytes: 192 << 20 }
     }
 }
 
@@ -114,6 +114,14 @@ impl History {
     /// Its bounds.
     pub fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// Changes its bound; what is too much goes as the devices that are left are used.
+    pub fn limit_memory(&mut self, bytes: usize) {
+        self.limits.bytes = bytes;
+        if self.old.bytes > bytes / 2 {
+            self.old = Generation::default();
+        }
     }
 
     /// Bytes in use, as far as they are counted.

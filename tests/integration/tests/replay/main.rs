@@ -1,0 +1,9 @@
+//! Replay and backfill: the services that they concern, as processes, on topics, tables and a warehouse of their own.
+//!
+//! Needs the local stack and the built binaries: run `make test`.
+
+mod backfill;
+mod fleet;
+mod lane;
+mod process;
+mod world;
