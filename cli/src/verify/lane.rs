@@ -6,6 +6,7 @@ use super::{
     iceberg::LakeReader,
     lake,
     report::{Difference, MessageFinding, by_cell},
+    sequences::Sequences,
     tally::{Cell, Fact, Tallies},
     topics::{Decided, Topics, Zones},
     warehouse,
@@ -112,7 +113,7 @@ pub(crate) async fn audit(
     };
     let mut lane = LaneAudit::default();
     for partition in 0..count {
-        let raw = topics.raw(&args.replay_topic, partition, zones).await?;
+        let raw = topics.raw(&args.replay_topic, partition, zones, &mut Sequences::default()).await?;
         let mut audit = Audit::new(partition, raw.messages);
         let mut next = None;
         let mut decided = BTreeSet::new();

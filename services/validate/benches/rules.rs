@@ -100,7 +100,7 @@ impl Line {
                 source: Source::Kafka,
                 readings: &readings,
             };
-            let message = Message { key: Some(id.as_bytes()), payload_bytes: 2_000, batch };
+            let message = Message { key: Some(id.as_bytes()), payload_bytes: 2_000, batch, note: None };
             let now = FIRST + self.slot * HALF_HOUR;
             let decision = self.validator.decide(&self.devices, now, &message);
             self.out.clear();

@@ -107,7 +107,7 @@ fn the_letter_names_what_is_worth_a_look_and_a_replay_is_told_by_its_header() {
     let old = [interval(-400 * 48, 1)];
     let mut builder = RecordBlockBuilder::new("raw", 3);
     let payload = framed(&batch("d", &old));
-    let header = kafka_pipeline::Header { key: replay::REPLAY_COUNT.into(), value: Some("1".into()) };
+    let header = kafka_pipeline::Header { key: redrive::REPLAY_COUNT.into(), value: Some("1".into()) };
     builder.push(1, 0, Some(b"d"), Some(&payload), &[]).push(2, 0, Some(b"d"), Some(&payload), &[header]);
     let decided = decide(&mut decider, &builder.build());
     let decoded = read_back(&decided);
