@@ -116,13 +116,16 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
+    /// Sequence number of a file and its messages, by partition and offset.
+    type File = (i64, Vec<(i32, i64)>);
+
     /// Files of messages: each message goes to one of few files, as commits and days would have it.
-    fn files() -> impl Strategy<Value = Vec<(i64, Vec<(i32, i64)>)>> {
+    fn files() -> impl Strategy<Value = Vec<File>> {
         prop::collection::vec((0i64..6, prop::collection::vec((0i32..3, 0i64..40), 0..12)), 0..10)
     }
 
-    fn surveyed(files: &[(i64, Vec<(i32, i64)>)]) -> Vec<Surveyed> {
-        let of = |(number, (sequence_number, messages)): (usize, &(i64, Vec<(i32, i64)>))| {
+    fn surveyed(files: &[File]) -> Vec<Surveyed> {
+        let of = |(number, (sequence_number, messages)): (usize, &File)| {
             let mut file =
                 Surveyed { path: number.to_string(), sequence_number: *sequence_number, ..Surveyed::default() };
             for (partition, offset) in messages {
