@@ -35,6 +35,13 @@ impl StackEnv {
         self.0.get(key).map(String::as_str).ok_or_else(|| BadConfig(format!("the stack's settings lack {key}")))
     }
 
+    /// The same settings with another value, such as the address of a proxy in place of the component's own.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.0.insert(key.to_owned(), value.into());
+        self
+    }
+
     /// Every setting, in the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
@@ -48,7 +55,12 @@ pub struct Ports(pub u16);
 impl Ports {
     /// The HTTP door.
     pub fn ingest(self) -> SocketAddr {
-        self.at(100)
+        self.ingest_of(1)
+    }
+
+    /// The HTTP door of a replica, counted from 1.
+    pub fn ingest_of(self, number: u16) -> SocketAddr {
+        self.at(100 + 2 * (number - 1))
     }
 
     /// gRPC of metadata.
@@ -58,8 +70,13 @@ impl Ports {
 
     /// Admin endpoint of a service of [`NAMES`].
     pub fn admin(self, name: &str) -> SocketAddr {
+        self.admin_of(name, 1)
+    }
+
+    /// Admin endpoint of a replica, counted from 1.
+    pub fn admin_of(self, name: &str, number: u16) -> SocketAddr {
         let index = NAMES.iter().position(|known| *known == name).unwrap_or(NAMES.len());
-        self.at(110 + index as u16)
+        self.at(110 + index as u16 + 10 * (number - 1))
     }
 
     fn at(self, offset: u16) -> SocketAddr {
@@ -75,17 +92,28 @@ const COMMIT_AGE: &str = "4s";
 /// # Errors
 /// [`BadConfig`] when the stack's settings lack something.
 pub fn services(stack: &StackEnv, ports: Ports, root: &Path) -> Result<Vec<Service>, BadConfig> {
-    NAMES.iter().map(|name| service(name, stack, ports, root)).collect()
+    NAMES.iter().map(|name| replica(name, 1, stack, ports, root)).collect()
 }
 
-fn service(name: &'static str, stack: &StackEnv, ports: Ports, root: &Path) -> Result<Service, BadConfig> {
+/// One of several processes of a service, counted from 1; they differ in the ports they listen on.
+///
+/// # Errors
+/// [`BadConfig`] when the stack's settings lack something.
+pub fn replica(
+    name: &'static str,
+    number: u16,
+    stack: &StackEnv,
+    ports: Ports,
+    root: &Path,
+) -> Result<Service, BadConfig> {
     let prefix = format!("METER_{}", name.replace('-', "_").to_uppercase());
     let mut environment = shared(stack)?;
     let own = |key: &str, value: String| (format!("{prefix}__{key}"), value);
-    environment.push(own("ADMIN__LISTEN", ports.admin(name).to_string()));
+    let admin = ports.admin_of(name, number);
+    environment.push(own("ADMIN__LISTEN", admin.to_string()));
     match name {
         "ingest" => {
-            environment.push(own("HTTP__LISTEN", ports.ingest().to_string()));
+            environment.push(own("HTTP__LISTEN", ports.ingest_of(number).to_string()));
             environment.push(own("METADATA__URL", format!("http://{}", ports.metadata())));
             for (key, setting) in [
                 ("ACCESS_KEY", "AWS_ACCESS_KEY_ID"),
@@ -119,7 +147,7 @@ fn service(name: &'static str, stack: &StackEnv, ports: Ports, root: &Path) -> R
         }
         _ => {}
     }
-    Ok(Service { name, admin: ports.admin(name), environment })
+    Ok(Service { name, admin, environment })
 }
 
 /// Settings that every service takes for the sections it has.

@@ -84,7 +84,8 @@ pub struct ConsumerConfig {
     /// Kafka takes the partitions away when the poll thread has been silent for so long. The poll thread never waits for
     /// the service except in a revocation, so this need not cover processing time.
     pub max_poll_interval: Duration,
-    /// Kafka takes the partitions away when no heartbeat has come for so long.
+    /// Kafka takes the partitions away when no heartbeat has come for so long. `session.timeout.ms` of the pass-through map
+    /// wins: how soon a silent member is given up is the operator's choice, and no guarantee rests on it.
     pub session_timeout: Duration,
     /// How long a revocation waits for the service's acknowledgement; at most half of `max_poll_interval`.
     pub revoke_timeout: Duration,
@@ -170,10 +171,10 @@ impl ConsumerConfig {
             .set("auto.offset.reset", self.reset.as_property())
             .set("enable.partition.eof", if self.partition_eof { "true" } else { "false" })
             .set("max.poll.interval.ms", self.max_poll_interval.as_millis().to_string())
-            .set("session.timeout.ms", self.session_timeout.as_millis().to_string())
             .set("queued.max.messages.kbytes", self.fetch_share_kib().to_string())
             .set("statistics.interval.ms", "0");
-        for (key, value) in PREFERENCES {
+        let session_timeout = self.session_timeout.as_millis().to_string();
+        for (key, value) in PREFERENCES.into_iter().chain([("session.timeout.ms", session_timeout.as_str())]) {
             if client.get(key).is_none() {
                 client.set(key, value);
             }
@@ -227,5 +228,8 @@ mod tests {
         let client = ConsumerConfig::new("g", ["t"]).client(&kafka);
         assert_eq!(client.get("isolation.level"), Some("read_uncommitted"));
         assert_eq!(client.get("fetch.queue.backoff.ms"), Some("20"));
+        assert_eq!(client.get("session.timeout.ms"), Some("45000"));
+        kafka.properties.insert("session.timeout.ms".into(), "6000".into());
+        assert_eq!(ConsumerConfig::new("g", ["t"]).client(&kafka).get("session.timeout.ms"), Some("6000"));
     }
 }
