@@ -3,6 +3,7 @@
 
 mod crash_replay;
 mod dead_letters;
+mod fail_points;
 mod happy_path;
 mod isolation;
 mod outage;

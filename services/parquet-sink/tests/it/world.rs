@@ -74,6 +74,13 @@ impl World {
 
     /// The configuration of a sink with these routes; later settings win.
     pub(crate) fn config(&self, routes: &[&str], settings: &[(&str, &str)]) -> Config {
+        let info =
+            ServiceInfo { name: "parquet-sink", version: "test", defaults: include_str!("../../config.default.toml") };
+        service_runtime::load::<Config>(info, None, self.environment(routes, settings)).unwrap().config
+    }
+
+    /// The same as variables, for a process.
+    pub(crate) fn environment(&self, routes: &[&str], settings: &[(&str, &str)]) -> Vec<(String, String)> {
         let stack = Stack::from_env();
         let mut environment: Vec<(String, String)> = Vec::new();
         let mut set =
@@ -110,9 +117,7 @@ impl World {
         for (key, value) in settings {
             set(key, value);
         }
-        let info =
-            ServiceInfo { name: "parquet-sink", version: "test", defaults: include_str!("../../config.default.toml") };
-        service_runtime::load::<Config>(info, None, environment).unwrap().config
+        environment
     }
 
     pub(crate) async fn start(&self, config: Config) -> Sink {

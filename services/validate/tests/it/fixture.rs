@@ -103,6 +103,11 @@ impl Fixture {
 
     /// As [`Self::start`], with further settings in TOML.
     pub(crate) fn start_with(&self, settings: &str) -> Process {
+        self.start_armed("", settings)
+    }
+
+    /// As [`Self::start_with`], with fail points.
+    pub(crate) fn start_armed(&self, fail_points: &str, settings: &str) -> Process {
         let port = free_port();
         let Self { name, registry_url, kafka, .. } = self;
         let bootstrap = &kafka.bootstrap_servers;
@@ -119,6 +124,7 @@ impl Fixture {
         let child = Command::new(env!("CARGO_BIN_EXE_validate"))
             .arg("--config")
             .arg(file.path())
+            .env("METER_FAIL_POINTS", fail_points)
             .stdout(Stdio::null())
             .spawn()
             .unwrap();

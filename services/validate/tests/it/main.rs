@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its fixture fails")]
 
 mod decisions;
+mod fail_points;
 mod fixture;
 mod fleet;
 mod happy_path;
