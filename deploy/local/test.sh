@@ -27,6 +27,8 @@ step "unit tests and the architecture"
 cargo test --workspace --locked --lib --test architecture
 step "component tests"
 cargo test --workspace --locked --test it
+step "the verifier"
+(cd tests/torture && PYTHONDONTWRITEBYTECODE=1 ../../.local/venv/bin/python -m unittest discover -s verifier -t .)
 step "dbt"
 .local/venv/bin/python warehouse/check/run.py --devices 5
 step "system tests"
@@ -34,6 +36,10 @@ cargo test --workspace --locked --test system
 step "replay and backfill"
 # Ten years (without the variable) take some minutes: docs/reliability.md.
 METERWAY_BACKFILL_DAYS=600 cargo test --workspace --locked --test replay -- --test-threads 1
+step "attack"
+# Its stack of three brokers takes the place of this one.
+deploy/local/stack.sh down
+tests/torture/run.sh slice
 step "local stack"
 METERWAY_STACK=selftest deploy/local/selftest.sh
 step "all tests passed"

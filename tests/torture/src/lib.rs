@@ -2,4 +2,6 @@
 //!
 //! For tests only: no service depends on it.
 
+pub mod core;
+pub mod edge;
 pub mod proxy;
