@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build fmt lint demo demo-check test unit simulate-seeds bench bench-sink torture torture-slice stack-up stack-down clean
+.PHONY: help setup build fmt lint demo demo-check test unit simulate-seeds bench bench-sink torture torture-slice planted stack-up stack-down clean
 
 # A target directory outside the checkout, when there is a cache folder, spares fresh clones the dependencies.
 CACHE := $(or $(METERWAY_CACHE),$(HOME)/.cache/meterway)
@@ -18,7 +18,7 @@ LOCAL := deploy/local
 BIN := $(CARGO_TARGET_DIR)/debug
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Check the prerequisites and install every local component into .local/
 	@$(LOCAL)/setup.sh
@@ -60,6 +60,9 @@ torture: build ## Attack a whole installation, in rounds (ROUND=2 runs one), unt
 
 torture-slice: build ## The same, bounded: a million readings, two dozen kills, an outage
 	@METERWAY_BIN=$(BIN) tests/torture/run.sh slice
+
+planted: setup ## Plant bugs, one at a time, and expect the suites to find each; ONLY="NAME…" for some
+	@tests/torture/planted.sh $(if $(ONLY),--only $(ONLY))
 
 stack-up: setup ## Start Kafka, registry, S3, PostgreSQL and DynamoDB Local for development
 	@METERWAY_STACK=dev $(LOCAL)/stack.sh up

@@ -27,6 +27,8 @@ step "unit tests and the architecture"
 cargo test --workspace --locked --lib --test architecture
 step "component tests"
 cargo test --workspace --locked --test it
+step "planted bugs"
+.local/venv/bin/python tests/torture/planted.py --slice
 step "the verifier"
 (cd tests/torture && PYTHONDONTWRITEBYTECODE=1 ../../.local/venv/bin/python -m unittest discover -s verifier -t .)
 step "dbt"
