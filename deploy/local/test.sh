@@ -27,8 +27,6 @@ step "unit tests and the architecture"
 cargo test --workspace --locked --lib --test architecture
 step "component tests"
 cargo test --workspace --locked --test it
-step "planted bugs"
-.local/venv/bin/python tests/torture/planted.py --slice
 step "the verifier"
 (cd tests/torture && PYTHONDONTWRITEBYTECODE=1 ../../.local/venv/bin/python -m unittest discover -s verifier -t .)
 step "dbt"
@@ -38,6 +36,8 @@ cargo test --workspace --locked --test system
 step "replay and backfill"
 # Ten years (without the variable) take some minutes: docs/reliability.md.
 METERWAY_BACKFILL_DAYS=600 cargo test --workspace --locked --test replay -- --test-threads 1
+step "planted bugs"
+.local/venv/bin/python tests/torture/planted.py --slice
 step "attack"
 # Its stack of three brokers takes the place of this one.
 deploy/local/stack.sh down
