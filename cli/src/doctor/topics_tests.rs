@@ -97,9 +97,9 @@ fn copies_must_outlive_a_broker() {
         wrong(&actual, brokers, true).len()
     };
     assert_eq!(with(1, "1", 1), 0, "one broker can have no more");
-    assert_eq!(with(1, "1", 3), 8);
-    assert_eq!(with(3, "1", 3), 8);
-    assert_eq!(with(3, "3", 3), 8);
+    assert_eq!(with(1, "1", 3), 10);
+    assert_eq!(with(3, "1", 3), 10);
+    assert_eq!(with(3, "3", 3), 10);
     assert_eq!(with(3, "2", 3), 0);
 }
 

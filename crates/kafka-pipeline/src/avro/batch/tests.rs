@@ -81,6 +81,7 @@ fn value(schema: &Schema, names: &NamesRef<'_>, rng: &mut SmallRng) -> Value {
             Value::String((0..rng.random_range(0..9)).map(|_| ['a', 'ß', '電', '0'][rng.random_range(0..4)]).collect())
         }
         Schema::Decimal(_) => Value::Fixed(8, rng.random::<[u8; 8]>().to_vec()),
+        Schema::Boolean => Value::Boolean(rng.random()),
         Schema::Enum(symbols) => {
             let index = rng.random_range(0..symbols.symbols.len());
             Value::Enum(u32::try_from(index).unwrap(), symbols.symbols[index].clone())
