@@ -1,6 +1,6 @@
 //! The Prometheus exporter behind the `metrics` facade.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -26,7 +26,7 @@ const BYTES: &[f64] = &[
 /// Buckets of every histogram whose name ends in `_rows` or `_records`.
 const COUNTS: &[f64] = &[1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0, 1_000_000.0];
 
-static INSTALLED: OnceLock<PrometheusHandle> = OnceLock::new();
+static INSTALLED: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
 
 /// The process's metrics, ready to be rendered.
 #[derive(Clone)]
@@ -44,7 +44,9 @@ impl MetricsHandle {
     /// # Errors
     /// When another recorder was installed before.
     pub fn install() -> anyhow::Result<Self> {
-        if let Some(handle) = INSTALLED.get() {
+        // Held to the end: two threads may race to install, as tests do, and the loser takes the winner's.
+        let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(handle) = &*installed {
             return Ok(Self(handle.clone()));
         }
         let recorder = PrometheusBuilder::new()
@@ -54,14 +56,10 @@ impl MetricsHandle {
             .set_buckets_for_metric(Matcher::Suffix("_records".to_owned()), COUNTS)?
             .build_recorder();
         let handle = recorder.handle();
-        match metrics::set_global_recorder(recorder) {
-            Ok(()) => Ok(Self(INSTALLED.get_or_init(|| handle).clone())),
-            // Two threads may race to install (tests do): the loser takes the winner's.
-            Err(error) => match INSTALLED.get() {
-                Some(handle) => Ok(Self(handle.clone())),
-                None => Err(anyhow::anyhow!("install the metrics recorder: {error}")),
-            },
-        }
+        metrics::set_global_recorder(recorder)
+            .map_err(|error| anyhow::anyhow!("install the metrics recorder: {error}"))?;
+        *installed = Some(handle.clone());
+        Ok(Self(handle))
     }
 
     /// The Prometheus text exposition of everything recorded so far.

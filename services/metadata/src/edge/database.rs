@@ -61,9 +61,11 @@ impl Database {
         let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = match &config.ca_file {
             None => Manager::from_config(postgres, NoTls, manager_config),
-            Some(file) => {
-                Manager::from_config(postgres, MakeRustlsConnect::new(tls_client(Some(file))?), manager_config)
-            }
+            Some(file) => Manager::from_config(
+                postgres,
+                MakeRustlsConnect::new(tls_client(Some(file)).context("read postgres.ca_file")?),
+                manager_config,
+            ),
         };
         let pool = Pool::builder(manager)
             .max_size(config.pool_size)

@@ -41,7 +41,9 @@ async fn open(config: &PostgresConfig, postgres: &tokio_postgres::Config) -> any
             (client, tokio::spawn(connection))
         }
         Some(file) => {
-            let (client, connection) = postgres.connect(MakeRustlsConnect::new(tls_client(Some(file))?)).await?;
+            let (client, connection) = postgres
+                .connect(MakeRustlsConnect::new(tls_client(Some(file)).context("read postgres.ca_file")?))
+                .await?;
             (client, tokio::spawn(connection))
         }
     })
