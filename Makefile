@@ -49,8 +49,8 @@ simulate-seeds: ## The exactly-once path in a model of its world, 100,000 seeds 
 	cargo build --workspace --bins --locked
 	$(BIN)/simulation --seeds 100000 --jobs 2
 
-bench: ## Micro-benchmarks of decoding, rules, columns and encoding
-	cargo bench --workspace --locked
+bench: ## Micro-benchmarks (decode, rules, columns, encoding, checksum) beside their bare limits, as ratios
+	@$(LOCAL)/bench.py
 
 bench-sink: setup ## The whole sink on a filled topic in a release build
 	@$(LOCAL)/bench-sink.sh

@@ -23,7 +23,7 @@ mod simulate;
 mod status;
 mod stores;
 mod topics;
-mod verify;
+pub mod verify;
 
 use clap::FromArgMatches;
 use cli::Cli;

@@ -12,7 +12,7 @@ pub(crate) mod lake;
 mod lane;
 mod report;
 mod sequences;
-mod tally;
+pub mod tally;
 pub(crate) mod topics;
 mod warehouse;
 

@@ -5,25 +5,25 @@ use xxhash_rust::xxh3::Xxh3;
 
 /// What identifies a reading and the value it carries.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Fact<'a> {
+pub struct Fact<'a> {
     /// Tenant.
-    pub(crate) tenant_id: &'a str,
+    pub tenant_id: &'a str,
     /// Device.
-    pub(crate) device_id: &'a str,
+    pub device_id: &'a str,
     /// Channel.
-    pub(crate) channel: &'a str,
+    pub channel: &'a str,
     /// INTERVAL, REGISTER or GAUGE.
-    pub(crate) kind: &'a str,
+    pub kind: &'a str,
     /// UTC microseconds.
-    pub(crate) start: i64,
+    pub start: i64,
     /// Unscaled decimal(18,6).
-    pub(crate) value: i64,
+    pub value: i64,
 }
 
 impl Fact<'_> {
     /// 128 bits of the natural key and the value. Texts end with a byte that UTF-8 does not use, so that no two facts
     /// share their bytes.
-    pub(crate) fn digest(&self) -> u128 {
+    pub fn digest(&self) -> u128 {
         let mut hasher = Xxh3::new();
         for text in [self.tenant_id, self.device_id, self.channel, self.kind] {
             hasher.update(text.as_bytes());
@@ -38,22 +38,22 @@ impl Fact<'_> {
 /// Number and checksum of a set of facts. The checksum is the sum of the digests modulo 2^128: independent of order,
 /// and, unlike an exclusive or, changed by a fact that comes twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Tally {
+pub struct Tally {
     /// How many.
-    pub(crate) count: u64,
+    pub count: u64,
     /// Sum of their digests.
-    pub(crate) checksum: u128,
+    pub checksum: u128,
 }
 
 impl Tally {
     /// Counts one more.
-    pub(crate) fn add(&mut self, digest: u128) {
+    pub fn add(&mut self, digest: u128) {
         self.count += 1;
         self.checksum = self.checksum.wrapping_add(digest);
     }
 
     /// Counts all of another tally.
-    pub(crate) fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, other: Self) {
         self.count += other.count;
         self.checksum = self.checksum.wrapping_add(other.checksum);
     }

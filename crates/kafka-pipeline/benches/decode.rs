@@ -1,8 +1,10 @@
 //! Pre-walk and decode of decisions, by readings per message. Run with `cargo bench -p kafka-pipeline --bench decode`.
 //!
 //! `walk` measures the pre-walk alone: every message has one byte too many behind it, so it is walked over to its end and
-//! then set aside.
+//! then set aside. `bare_decode` is the limit: the Arrow decoder alone, which loses a whole batch to one bad message.
 
+use arrow_avro::reader::{Decoder, ReaderBuilder};
+use arrow_avro::schema::{AvroSchema, Fingerprint, FingerprintAlgorithm, SchemaStore};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use kafka_pipeline::{BatchDecoder, RecordBlock, RecordBlockBuilder, Registry, RegistryConfig, frame};
@@ -87,5 +89,24 @@ fn walk_and_decode(bencher: Bencher<'_, '_>, per_message: usize) {
         let decoded = decoder.decode_prepared(&block);
         assert!(decoded.poison.is_empty());
         decoded
+    });
+}
+
+fn bare_decoder() -> Decoder {
+    let schema = AvroSchema::new(VALIDATED_BATCH.avsc.to_owned());
+    let mut store = SchemaStore::new_with_type(FingerprintAlgorithm::Id);
+    store.set(Fingerprint::Id(1), schema.clone()).expect("a new store");
+    let builder = ReaderBuilder::new().with_batch_size(READINGS).with_reader_schema(schema);
+    builder.with_writer_schema_store(store).build_decoder().expect("our own schema")
+}
+
+#[divan::bench(args = [1, 48])]
+fn bare_decode(bencher: Bencher<'_, '_>, per_message: usize) {
+    let (block, mut decoder) = (block(per_message, &[]), bare_decoder());
+    bencher.counter(ItemsCount::new(READINGS)).bench_local(|| {
+        for record in block.iter() {
+            decoder.decode(record.payload.expect("a payload")).expect("a good message");
+        }
+        decoder.flush().expect("good messages").expect("rows")
     });
 }

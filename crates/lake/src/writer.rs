@@ -83,7 +83,7 @@ impl LakeTable {
             partition_struct(partition),
         );
         let parquet = ParquetWriterBuilder::new_with_match_mode(
-            writer_properties(&self.spec),
+            self.spec.writer_properties(),
             Arc::clone(metadata.current_schema()),
             FieldMatchMode::Name,
         );
@@ -136,35 +136,38 @@ fn partition_struct(partition: PartitionValue) -> Struct {
     }
 }
 
-fn writer_properties(spec: &TableSpec) -> WriterProperties {
-    let mut builder = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a level of zstd")))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_created_by(concat!("meterway ", env!("CARGO_PKG_VERSION")).to_owned());
-    for column in spec.columns {
-        let path = ColumnPath::from(column.name);
-        builder = match column.layout {
-            Layout::Dictionary => builder,
-            Layout::LargeDictionary => builder.set_column_dictionary_page_size_limit(path, LARGE_DICTIONARY_BYTES),
-            Layout::Delta => builder
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
-            Layout::Plain => builder.set_column_dictionary_enabled(path, false),
-            Layout::Opaque => builder
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_statistics_enabled(path, EnabledStatistics::None),
-        };
+impl TableSpec {
+    /// How files of the table are encoded.
+    pub fn writer_properties(&self) -> WriterProperties {
+        let mut builder = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a level of zstd")))
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_created_by(concat!("meterway ", env!("CARGO_PKG_VERSION")).to_owned());
+        for column in self.columns {
+            let path = ColumnPath::from(column.name);
+            builder = match column.layout {
+                Layout::Dictionary => builder,
+                Layout::LargeDictionary => builder.set_column_dictionary_page_size_limit(path, LARGE_DICTIONARY_BYTES),
+                Layout::Delta => builder
+                    .set_column_dictionary_enabled(path.clone(), false)
+                    .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
+                Layout::Plain => builder.set_column_dictionary_enabled(path, false),
+                Layout::Opaque => builder
+                    .set_column_dictionary_enabled(path.clone(), false)
+                    .set_column_statistics_enabled(path, EnabledStatistics::None),
+            };
+        }
+        builder.set_sorting_columns(self.sorting_columns()).build()
     }
-    builder.set_sorting_columns(sorting_columns(spec)).build()
-}
 
-fn sorting_columns(spec: &TableSpec) -> Option<Vec<SortingColumn>> {
-    let columns: Vec<_> = spec
-        .sorted_by
-        .iter()
-        .filter_map(|name| spec.position(name))
-        .filter_map(|position| i32::try_from(position).ok())
-        .map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: true })
-        .collect();
-    (!columns.is_empty()).then_some(columns)
+    fn sorting_columns(&self) -> Option<Vec<SortingColumn>> {
+        let columns: Vec<_> = self
+            .sorted_by
+            .iter()
+            .filter_map(|name| self.position(name))
+            .filter_map(|position| i32::try_from(position).ok())
+            .map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: true })
+            .collect();
+        (!columns.is_empty()).then_some(columns)
+    }
 }

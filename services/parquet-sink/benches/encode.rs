@@ -1,11 +1,14 @@
-//! What a reading costs between the topic and the file, step by step: decode, gather, make columns, encode.
+//! What a reading costs between the topic and the file, step by step: decode, gather, make columns, encode. `bare_` are
+//! the limits beside them: columns of a nested batch taken out and repeated, nothing sorted; and the same rows written with
+//! the settings the library starts with.
 //!
 //! `cargo bench -p parquet-sink --bench encode`
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::compute::take;
 use divan::counter::ItemsCount;
 use kafka_pipeline::{BatchDecoder, RecordBlock, RecordBlockBuilder, Registry, RegistryConfig, frame};
 use lake::{PartitionValue, tables};
@@ -128,13 +131,43 @@ fn sort_and_make_columns(bencher: divan::Bencher<'_, '_>, per_message: usize) {
 }
 
 #[divan::bench(args = SHAPES)]
+fn bare_flatten(bencher: divan::Bencher<'_, '_>, per_message: usize) {
+    let decoded = decoder().decode_prepared(&block(per_message));
+    let batch = &decoded.batches[0].batch;
+    bencher.counter(ItemsCount::new(READINGS)).bench_local(|| black_box(flatten(batch)));
+}
+
+/// The readings' own columns as they are, and those of their messages repeated for each reading.
+fn flatten(batch: &RecordBatch) -> Vec<ArrayRef> {
+    let lists = batch.column_by_name("readings").expect("the contract's shape").as_list::<i32>();
+    let offsets = lists.value_offsets();
+    let rows = (0..batch.num_rows()).flat_map(|row| {
+        let readings = (offsets[row + 1] - offsets[row]) as usize;
+        std::iter::repeat_n(row as u32, readings)
+    });
+    let rows = UInt32Array::from_iter_values(rows);
+    let own = lists.values().as_struct().columns().iter().cloned();
+    let messages = batch.columns().iter().filter(|column| column.as_list_opt::<i32>().is_none());
+    let repeated = messages.map(|column| take(column, &rows, None).expect("rows of the batch"));
+    own.chain(repeated).collect()
+}
+
+#[divan::bench(args = SHAPES)]
 fn encode_parquet(bencher: divan::Bencher<'_, '_>, per_message: usize) {
+    encode(bencher, per_message, &tables::readings().writer_properties());
+}
+
+#[divan::bench(args = SHAPES)]
+fn bare_encode_parquet(bencher: divan::Bencher<'_, '_>, per_message: usize) {
+    let level = ZstdLevel::try_new(1).expect("a level of zstd");
+    encode(bencher, per_message, &WriterProperties::builder().set_compression(Compression::ZSTD(level)).build());
+}
+
+fn encode(bencher: divan::Bencher<'_, '_>, per_message: usize, properties: &WriterProperties) {
     let mut rows = gathered(per_message);
     let partitions: Vec<_> = rows.gathered().into_keys().collect();
     let batches: Vec<_> = partitions.into_iter().flat_map(|partition| batches(&mut rows, partition)).collect();
     let schema = tables::readings().arrow_schema();
-    let level = ZstdLevel::try_new(1).expect("a level of zstd");
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
     bencher.counter(ItemsCount::new(READINGS)).bench_local(|| {
         let mut writer =
             ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties.clone())).expect("a writer");

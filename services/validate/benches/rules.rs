@@ -1,11 +1,12 @@
 //! Deciding and encoding, without Kafka and without decoding: `cargo bench -p validate`.
 //!
 //! One item is one reading. The fleet has 1,000 half-hourly meters; each sample decides about new days of all of them.
+//! `bare_encode` is the limit: decisions that somebody else made are only written.
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use meter_model::{Commodity, Kind, Quantity};
-use meterway_schemas::encode::{Reading, ReadingBatch};
+use meter_model::{Commodity, Kind, LocalDay, Quantity, Verdict};
+use meterway_schemas::encode::{Reading, ReadingBatch, ValidatedBatch, ValidatedReading, validated_batch};
 use meterway_schemas::{CustomerClass, Device, DeviceChannel, DeviceStatus, Source};
 use validate::core::decide::{Message, Settings, Validator};
 use validate::core::decision::{DecisionWriter, SourcePosition};
@@ -120,4 +121,52 @@ fn decide_and_encode(bencher: Bencher<'_, '_>, readings_per_message: i64) {
     }
     let items = METERS as u64 * readings_per_message.unsigned_abs();
     bencher.counter(ItemsCount::new(items)).bench_local(|| line.round(readings_per_message));
+}
+
+#[divan::bench(args = [48, 1], sample_count = 20)]
+fn bare_encode(bencher: Bencher<'_, '_>, readings_per_message: i64) {
+    let ids: Vec<_> = (0..METERS).map(device_id).collect();
+    let rules: Vec<_> = RULES.iter().map(|rule| rule.id.name()).collect();
+    let readings: Vec<_> = (0..readings_per_message).map(accepted).collect();
+    let mut out = Vec::new();
+    let items = METERS as u64 * readings_per_message.unsigned_abs();
+    bencher.counter(ItemsCount::new(items)).bench_local(|| {
+        for id in &ids {
+            out.clear();
+            validated_batch(&decision(id, &rules, &readings), &mut out);
+            black_box(&out);
+        }
+    });
+}
+
+fn accepted(slot: i64) -> ValidatedReading<'static> {
+    ValidatedReading {
+        reading: reading(slot),
+        verdict: Verdict::Valid,
+        failed_rules: &[],
+        skipped_rules: &[],
+        estimation_method: None,
+        version: 1,
+        local_day: LocalDay(20_514),
+        commodity: Commodity::Electricity,
+    }
+}
+
+fn decision<'a>(id: &'a str, rules: &'a [&'a str], readings: &'a [ValidatedReading<'a>]) -> ValidatedBatch<'a> {
+    ValidatedBatch {
+        tenant_id: "northgrid",
+        device_id: id,
+        gateway_id: "gateway-1",
+        sequence: 1,
+        received_at: None,
+        source: Source::Kafka,
+        customer_id: Some("customer-1"),
+        site_id: Some("site-1"),
+        source_partition: 0,
+        source_offset: 1,
+        validated_at: FIRST,
+        rules,
+        readings,
+        rejections: &[],
+    }
 }
