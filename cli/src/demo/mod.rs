@@ -45,7 +45,7 @@ pub(crate) struct DemoArgs {
     #[arg(long)]
     check: bool,
     /// Devices of the fleet
-    #[arg(long, default_value_t = 1_100)]
+    #[arg(long, default_value_t = 930)]
     devices: u32,
     /// Local days of history
     #[arg(long, default_value_t = 28)]
