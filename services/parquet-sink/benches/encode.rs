@@ -7,7 +7,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use divan::counter::ItemsCount;
 use kafka_pipeline::{BatchDecoder, RecordBlock, RecordBlockBuilder, Registry, RegistryConfig, frame};
