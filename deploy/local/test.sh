@@ -38,10 +38,6 @@ step "replay and backfill"
 METERWAY_BACKFILL_DAYS=600 cargo test --workspace --locked --test replay -- --test-threads 1
 step "planted bugs"
 .local/venv/bin/python tests/torture/planted.py --slice
-step "attack"
-# Its stack of three brokers takes the place of this one.
-deploy/local/stack.sh down
-tests/torture/run.sh slice
 step "local stack"
 METERWAY_STACK=selftest deploy/local/selftest.sh
 step "all tests passed"

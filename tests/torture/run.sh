@@ -35,7 +35,7 @@ attack() {
 }
 
 case ${1:-slice} in
-  # What `make test` can afford: at least a million readings and twenty kills in six minutes on two cores.
+  # What a small machine can afford: at least a million readings and twenty kills in six minutes on two cores.
   slice) attack --report "$state-slice.json" "${@:2}" ;;
   # The figures of docs/reliability.md, with some to spare for fail points that are not passed, in rounds that can be run one by one (ROUND=3): each attacks a new installation.
   long)
