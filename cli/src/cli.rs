@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::out::{Format, Out};
-use crate::{canary, demo, dlq, doctor, onboard, replay, schemas, simulate, status, topics, verify};
+use crate::{canary, demo, dlq, doctor, lake_ops, onboard, replay, schemas, simulate, status, topics, verify};
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -18,6 +18,7 @@ Examples:
   meterway status                                       the pipeline at a glance
   meterway canary --once                                known readings on their whole way
   meterway dlq list --summary                           what was set aside, by reason
+  meterway lake heads                                   how far each table has taken in its topic
   meterway completions bash > /etc/bash_completion.d/meterway
 
 Exit codes:
@@ -93,6 +94,9 @@ enum Commands {
     Canary(Box<canary::CanaryArgs>),
     /// Judge landed messages again, by today's rules and devices
     Replay(Box<replay::ReplayArgs>),
+    /// The lake's tables: how far they are, heads moved by hand, orphan files
+    #[command(subcommand)]
+    Lake(lake_ops::LakeCommand),
     /// The whole way of a reading on the local stack, for someone who sees it for the first time
     Demo(Box<demo::DemoArgs>),
     /// Shell completions on stdout
@@ -120,6 +124,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Out) -> anyhow::Result<Exit> {
         Commands::Dlq(command) => Box::pin(dlq::run(command, out)).await,
         Commands::Canary(args) => Box::pin(canary::run(*args, out)).await,
         Commands::Replay(args) => Box::pin(replay::run(*args, out)).await,
+        Commands::Lake(command) => Box::pin(lake_ops::run(command, out)).await,
         Commands::Demo(args) => Box::pin(demo::run(*args, out)).await,
         Commands::Completions { shell } => completions(shell, out),
     }

@@ -13,6 +13,7 @@ mod doctor;
 mod env_file;
 pub mod exit;
 mod fleet_file;
+mod lake_ops;
 pub mod local;
 mod metadata;
 mod onboard;

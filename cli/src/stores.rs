@@ -69,6 +69,25 @@ fn place(config: &Config) -> String {
     format!("postgresql {host}:{port}/{}", config.get_dbname().unwrap_or_default())
 }
 
+/// Credentials of the services that write the lake.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Object store")]
+pub(crate) struct WriterKeyArgs {
+    /// Access key that may write; leave out to use the role of the machine
+    #[arg(long, env = "S3_ACCESS_KEY", value_name = "KEY", hide_env_values = true)]
+    s3_writer_access_key: Option<String>,
+    /// Its secret key
+    #[arg(long, env = "S3_SECRET_KEY", value_name = "KEY", hide_env_values = true)]
+    s3_writer_secret_key: Option<String>,
+}
+
+impl WriterKeyArgs {
+    /// Both keys, when both are given.
+    pub(crate) fn pair(&self) -> Option<(&str, &str)> {
+        given(&self.s3_writer_access_key).zip(given(&self.s3_writer_secret_key))
+    }
+}
+
 /// How to reach the live state.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "DynamoDB")]

@@ -6,7 +6,7 @@
 use super::finding::Finding;
 use super::race::{Attempt, Round, judge};
 use crate::exit::BadConfig;
-use crate::stores::given;
+use crate::stores::{WriterKeyArgs, given};
 use crate::verify::iceberg::LakeArgs;
 use anyhow::{Context, ensure};
 use futures::future::join_all;
@@ -21,16 +21,12 @@ pub(super) const STORE: &str = "object store";
 const WRITERS: usize = 16;
 const SCRATCH: &str = ".meterway-doctor";
 
-/// Credentials of the services that write the lake.
+/// How the object store is tried.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Object store")]
 pub(crate) struct StoreArgs {
-    /// Access key that may write; leave out to use the role of the machine
-    #[arg(long, env = "S3_ACCESS_KEY", value_name = "KEY", hide_env_values = true)]
-    s3_writer_access_key: Option<String>,
-    /// Its secret key
-    #[arg(long, env = "S3_SECRET_KEY", value_name = "KEY", hide_env_values = true)]
-    s3_writer_secret_key: Option<String>,
+    #[command(flatten)]
+    keys: WriterKeyArgs,
     /// Races for one object; stores that are wrong rarely need more
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=100))]
     rounds: u8,
@@ -41,7 +37,7 @@ pub(crate) struct StoreArgs {
 /// # Errors
 /// [`BadConfig`] when nothing says where it is, or the settings make no store.
 pub(crate) async fn probe(args: &StoreArgs, lake: &LakeArgs) -> anyhow::Result<Vec<Finding>> {
-    let writer = credentials(&args.s3_writer_access_key, &args.s3_writer_secret_key);
+    let writer = args.keys.pair();
     if lake.s3_endpoint.is_none() && writer.is_none() {
         return Err(BadConfig("neither S3_ENDPOINT nor S3_ACCESS_KEY is set".to_owned()).into());
     }

@@ -1,7 +1,9 @@
 //! Holds the decisions of one partition against its raw messages. Pure: fed message by message, in log order.
 
+use super::gaps::Holes;
 use super::tally::{Cell, Tallies, Tally};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// What a raw message holds, as far as it can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +52,26 @@ pub(crate) struct Audit {
     pub(crate) rejections: Tally,
     /// Decisions about an offset that had been decided before.
     pub(crate) re_emissions: u64,
+    /// Messages whose first decision stands where the table `readings` was made to pass over its topic.
+    pub(crate) untaken_readings: Holes,
+    /// The same for the table `rejected`.
+    pub(crate) untaken_rejections: Holes,
+    /// Offsets that the decisions say were removed from the raw topic before anybody decided about them.
+    pub(crate) lost: Vec<Range<i64>>,
     /// What does not add up.
     pub(crate) findings: Vec<Finding>,
+}
+
+/// Which tables have read a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) readings: bool,
+    pub(crate) rejections: bool,
+}
+
+impl Taken {
+    /// Both tables, as it is unless an operator has moved a head.
+    pub(crate) const BY_ALL: Self = Self { readings: true, rejections: true };
 }
 
 impl Audit {
@@ -62,7 +82,7 @@ impl Audit {
     }
 
     /// Takes the next decision of the log. Decisions about offsets outside the raw messages are none of our business.
-    pub(crate) fn decide(&mut self, decision: &Decision) {
+    pub(crate) fn decide(&mut self, decision: &Decision, taken: Taken) {
         let offset = decision.source_offset;
         let Some(raw) = self.raw.get(&offset) else { return };
         if !self.decided.insert(offset) {
@@ -72,8 +92,12 @@ impl Audit {
         if let Some(what) = contradiction(raw, decision) {
             self.findings.push(Finding { source_offset: offset, what });
         }
-        for (digest, day) in &decision.accepted {
-            self.accepted.add(Cell { partition: self.partition, local_day: Some(*day) }, *digest);
+        if taken.readings {
+            for (digest, day) in &decision.accepted {
+                self.accepted.add(Cell { partition: self.partition, local_day: Some(*day) }, *digest);
+            }
+        } else {
+            self.untaken_readings.add(offset..offset + 1);
         }
         if decision.rejected.contains(&-1) {
             self.rejected_messages += 1;
@@ -81,8 +105,19 @@ impl Audit {
         } else {
             self.rejected_readings += decision.rejected.len() as u64;
         }
-        for index in &decision.rejected {
-            self.rejections.add(rejection_digest(self.partition, offset, *index));
+        if taken.rejections {
+            for index in &decision.rejected {
+                self.rejections.add(rejection_digest(self.partition, offset, *index));
+            }
+        } else {
+            self.untaken_rejections.add(offset..offset + 1);
+        }
+    }
+
+    /// A decision says that nobody could decide about these offsets: they were removed before.
+    pub(crate) fn lost(&mut self, offsets: Range<i64>) {
+        if !offsets.is_empty() && !self.lost.contains(&offsets) {
+            self.lost.push(offsets);
         }
     }
 
@@ -189,8 +224,8 @@ mod tests {
     #[test]
     fn right_decisions_leave_no_finding() {
         let mut audit = audit(&[(7, raw()), (8, RawMessage::Undecodable)]);
-        audit.decide(&decision(7, &[(1, 10), (3, 11)], &[1]));
-        audit.decide(&decision(8, &[], &[-1]));
+        audit.decide(&decision(7, &[(1, 10), (3, 11)], &[1]), Taken::BY_ALL);
+        audit.decide(&decision(8, &[], &[-1]), Taken::BY_ALL);
         audit.finish();
         assert_eq!(audit.findings, []);
         assert_eq!((audit.raw_readings, audit.accepted.total().count, audit.rejected_readings), (3, 2, 1));
@@ -200,8 +235,8 @@ mod tests {
     #[test]
     fn the_first_decision_holds_and_later_ones_are_counted() {
         let mut audit = audit(&[(7, raw())]);
-        audit.decide(&decision(7, &[], &[-1]));
-        audit.decide(&decision(7, &[(1, 10), (2, 10), (3, 11)], &[]));
+        audit.decide(&decision(7, &[], &[-1]), Taken::BY_ALL);
+        audit.decide(&decision(7, &[(1, 10), (2, 10), (3, 11)], &[]), Taken::BY_ALL);
         assert_eq!((audit.re_emissions, audit.accepted.total().count), (1, 0));
     }
 
@@ -217,15 +252,36 @@ mod tests {
         ];
         for (raw, decision, expected) in cases {
             let mut audit = audit(&[(7, raw.clone())]);
-            audit.decide(decision);
+            audit.decide(decision, Taken::BY_ALL);
             assert_eq!(audit.findings.first().map(|f| f.what.as_str()), Some(*expected));
         }
     }
 
     #[test]
+    fn what_a_table_was_made_to_pass_over_is_left_out_and_said() {
+        let mut audit = audit(&[(7, raw()), (8, raw())]);
+        audit.decide(&decision(7, &[(1, 10), (3, 11)], &[1]), Taken { readings: false, rejections: true });
+        audit.decide(&decision(8, &[(1, 10), (3, 11)], &[1]), Taken { readings: true, rejections: false });
+        audit.finish();
+        assert_eq!(audit.findings, []);
+        assert_eq!((audit.accepted.total().count, audit.rejections.count), (2, 1));
+        assert!(audit.untaken_readings.contains(7) && !audit.untaken_readings.contains(8));
+        assert!(audit.untaken_rejections.contains(8) && !audit.untaken_rejections.contains(7));
+    }
+
+    #[test]
+    fn a_loss_that_is_said_twice_is_one() {
+        let mut audit = audit(&[]);
+        for range in [3..9, 3..9, 9..9] {
+            audit.lost(range);
+        }
+        assert_eq!((audit.lost.len(), &audit.lost[0]), (1, &(3..9)));
+    }
+
+    #[test]
     fn a_message_without_decision_is_found() {
         let mut audit = audit(&[(7, raw()), (8, raw())]);
-        audit.decide(&decision(8, &[], &[-1]));
+        audit.decide(&decision(8, &[], &[-1]), Taken::BY_ALL);
         assert_eq!(audit.undecided(), 1);
         audit.finish();
         assert_eq!(audit.findings.iter().map(|f| f.source_offset).collect::<Vec<_>>(), [7]);

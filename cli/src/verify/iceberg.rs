@@ -21,7 +21,7 @@ pub(crate) struct LakeArgs {
     pub(crate) s3_bucket: String,
     /// Region of the bucket
     #[arg(long, env = "S3_REGION", default_value = "us-east-1")]
-    s3_region: String,
+    pub(crate) s3_region: String,
     /// Access key; leave out to use the environment's credentials
     #[arg(long, env = "S3_READER_ACCESS_KEY", hide_env_values = true)]
     pub(crate) s3_access_key: Option<String>,
@@ -36,10 +36,10 @@ pub(crate) struct LakeArgs {
     pub(crate) catalog_ca_file: Option<PathBuf>,
     /// Name of the catalog
     #[arg(long, env = "ICEBERG_CATALOG_NAME", default_value = "meterway")]
-    catalog_name: String,
+    pub(crate) catalog_name: String,
     /// Namespace of the lake's tables
     #[arg(long, env = "ICEBERG_NAMESPACE", default_value = "meterway")]
-    namespace: String,
+    pub(crate) namespace: String,
 }
 
 impl LakeArgs {
@@ -152,6 +152,17 @@ impl LakeReader {
     /// When the catalog or the store cannot be reached, or the metadata is no JSON.
     pub(crate) async fn summary(&self, table: &str) -> anyhow::Result<Option<TableSummary>> {
         Ok(self.metadata(table).await?.as_ref().map(summarize))
+    }
+
+    /// URLs of the reports of heads that were moved by hand, as the table's properties name them.
+    ///
+    /// # Errors
+    /// As [`Self::summary`].
+    pub(crate) async fn gap_reports(&self, table: &str) -> anyhow::Result<Vec<String>> {
+        let Some(metadata) = self.metadata(table).await? else { return Ok(Vec::new()) };
+        let properties = metadata["properties"].as_object().into_iter().flatten();
+        let named = properties.filter(|(key, _)| key.starts_with("meterway.gap."));
+        Ok(named.filter_map(|(_, url)| url.as_str().map(str::to_owned)).collect())
     }
 
     async fn metadata(&self, table: &str) -> anyhow::Result<Option<serde_json::Value>> {

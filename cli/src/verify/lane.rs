@@ -2,7 +2,8 @@
 //! decisions made, in the lake and in the warehouse. Reads with the code of `verify`, not with that of `replay`.
 
 use super::{
-    audit::{Audit, Finding},
+    audit::{Audit, Finding, Taken},
+    gaps::Holes,
     iceberg::LakeReader,
     lake,
     report::{Difference, MessageFinding, by_cell},
@@ -113,7 +114,8 @@ pub(crate) async fn audit(
     };
     let mut lane = LaneAudit::default();
     for partition in 0..count {
-        let raw = topics.raw(&args.replay_topic, partition, zones, &mut Sequences::default()).await?;
+        let all = Holes::default();
+        let raw = topics.raw(&args.replay_topic, partition, (zones, &all), &mut Sequences::default()).await?;
         let mut audit = Audit::new(partition, raw.messages);
         let mut next = None;
         let mut decided = BTreeSet::new();
@@ -139,7 +141,7 @@ impl LaneAudit {
             Decided::Batch(batch) => batch,
         };
         let read = batch.decision();
-        audit.decide(&read);
+        audit.decide(&read, Taken::BY_ALL);
         if !decided.insert(read.source_offset) || audit.raw(read.source_offset).is_none() {
             return;
         }

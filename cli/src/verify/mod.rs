@@ -3,10 +3,13 @@
 //! Per partition, every raw offset has a decision; readings in raw = accepted + rejected by the first decisions; landing =
 //! raw; lake = accepted; warehouse = lake; by count and by an order-independent checksum of natural keys and values, per
 //! partition and local day. It also reports gaps in the gateways' own counters, which no service can answer for: they do not
-//! make the result unclean. It looks at the raw messages that were in the topic when it began, and shares no code with
+//! make the result unclean. What an operator made a table pass over, with a report, is left out of the comparison and
+//! listed; what retention took before `validate` decided about it is a finding. It looks at the raw messages that were in
+//! the topic when it began, and shares no code with
 //! the services but the schemas: topics are decoded with apache-avro, the lake is read by an Iceberg reader of its own.
 
 mod audit;
+mod gaps;
 pub(crate) mod iceberg;
 pub(crate) mod lake;
 mod lane;
@@ -24,6 +27,7 @@ use crate::{
 };
 use anyhow::Context;
 use audit::Audit;
+use gaps::{Gaps, Holes};
 use iceberg::{LakeArgs, LakeReader};
 use kafka_pipeline::{Admin, Registry, RegistryError};
 use report::Report;
@@ -34,7 +38,7 @@ use std::{
     ops::Range,
     time::{Duration, Instant},
 };
-use topics::{RawPartition, Topics};
+use topics::{RawPartition, Topics, Untaken};
 
 /// What to verify and how long to wait for the rest of the way.
 #[derive(Debug, Clone, clap::Args)]
@@ -70,13 +74,17 @@ pub(crate) struct VerifyArgs {
     devices_topic: String,
 }
 
-/// For each partition the offsets of the raw messages that are compared.
+/// For each partition the offsets of the raw messages that are compared, and those among them that are not.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Windows(BTreeMap<i32, Range<i64>>);
+pub(crate) struct Windows(BTreeMap<i32, (Range<i64>, Holes)>);
 
 impl Windows {
+    fn of(audits: &[(Range<i64>, Audit)], holes: impl Fn(&Audit) -> Holes) -> Self {
+        Self(audits.iter().map(|(window, audit)| (audit.partition(), (window.clone(), holes(audit)))).collect())
+    }
+
     fn contains(&self, partition: i32, offset: i64) -> bool {
-        self.0.get(&partition).is_some_and(|window| window.contains(&offset))
+        self.0.get(&partition).is_some_and(|(window, holes)| window.contains(&offset) && !holes.contains(offset))
     }
 }
 
@@ -110,30 +118,37 @@ async fn verify(args: &VerifyArgs) -> anyhow::Result<Report> {
         known.get(topic).map(|info| info.partitions).with_context(|| format!("topic {topic} does not exist"))
     };
     let topics = Topics { kafka, registry };
+    let lake = LakeReader::new(&args.lake)?;
+    let gaps = Gaps::read(&lake).await.context("read the gap reports")?;
     let zones = topics.zones(&args.devices_topic, partitions(&args.devices_topic)?).await?;
     let (mut raw, mut sequences) = (BTreeMap::new(), Sequences::default());
     let settled_ms = SystemClock.now_millis() - SETTLE_MS;
     for partition in 0..partitions(&args.raw_topic)? {
-        raw.insert(partition, topics.raw(&args.raw_topic, partition, &zones, &mut sequences).await?);
+        let not_landed = gaps.holes("landing", &args.raw_topic, partition);
+        let raw_partition = topics.raw(&args.raw_topic, partition, (&zones, &not_landed), &mut sequences).await?;
+        raw.insert(partition, raw_partition);
     }
     for partition in 0..partitions(&args.events_topic)? {
         topics.events(&args.events_topic, partition, &mut sequences).await?;
     }
     let sequences = sequences.summary(settled_ms);
     let deadline = Instant::now() + Duration::from_secs(args.wait);
-    let (audits, landing) = audit(&topics, args, raw, deadline).await?;
+    let (audits, landing) = audit(&topics, (args, &gaps), raw, deadline).await?;
     let lane = lane::audit(&topics, &args.lane, lane::counts(&known, |info| info.partitions), &zones, deadline).await?;
-    let report = compare_stores(args, audits, landing, lane, deadline).await?;
+    let report = compare_stores(args, (&lake, gaps), (audits, landing), lane, deadline).await?;
     Ok(Report { sequences, ..report })
 }
+
+/// The audit of each partition with the offsets it covers, and what the landing table must hold.
+type Audits = (Vec<(Range<i64>, Audit)>, BTreeMap<i32, tally::Tally>);
 
 /// Audits every partition, waiting for decisions that are still to come.
 async fn audit(
     topics: &Topics,
-    args: &VerifyArgs,
+    (args, gaps): (&VerifyArgs, &Gaps),
     raw: BTreeMap<i32, RawPartition>,
     deadline: Instant,
-) -> anyhow::Result<(Vec<(Range<i64>, Audit)>, BTreeMap<i32, tally::Tally>)> {
+) -> anyhow::Result<Audits> {
     let mut audits = Vec::new();
     let mut landing = BTreeMap::new();
     for (partition, raw) in raw {
@@ -142,9 +157,13 @@ async fn audit(
             landing.insert(partition, raw.bytes);
         }
         let mut audit = Audit::new(partition, raw.messages);
+        let untaken = Untaken {
+            readings: gaps.holes("readings", &args.validated_topic, partition),
+            rejections: gaps.holes("rejected", &args.validated_topic, partition),
+        };
         let mut next = None;
         loop {
-            next = Some(topics.decisions(&args.validated_topic, partition, next, &mut audit).await?);
+            next = Some(topics.decisions(&args.validated_topic, partition, next, (&mut audit, &untaken)).await?);
             if audit.undecided() == 0 || Instant::now() >= deadline {
                 break;
             }
@@ -159,31 +178,50 @@ async fn audit(
 /// Compares lake and warehouse with the audits, again and again until they agree or the time is up.
 async fn compare_stores(
     args: &VerifyArgs,
-    audits: Vec<(Range<i64>, Audit)>,
-    landing: BTreeMap<i32, tally::Tally>,
+    (lake, gaps): (&LakeReader, Gaps),
+    (audits, landing): Audits,
     lane: Option<lane::LaneAudit>,
     deadline: Instant,
 ) -> anyhow::Result<Report> {
-    let windows = Windows(audits.iter().map(|(window, audit)| (audit.partition(), window.clone())).collect());
-    let lake = LakeReader::new(&args.lake)?;
+    let landed = Windows::of(&audits, |audit| gaps.holes("landing", &args.raw_topic, audit.partition()));
+    let readings = Windows::of(&audits, |audit| audit.untaken_readings.clone());
+    let rejections = Windows::of(&audits, |audit| audit.untaken_rejections.clone());
     loop {
         let warehouse = args.warehouse.connect().await.context("open warehouse")?;
         let stores = report::Stores {
-            landing: lake::landing(&lake, &args.raw_topic, &windows).await?,
-            lake: lake::readings(&lake, &windows).await?,
-            lake_rejections: lake::rejections(&lake, &windows).await?,
-            warehouse: warehouse::readings(&warehouse, &windows).await?,
-            warehouse_rejections: warehouse::rejections(&warehouse, &windows).await?,
+            landing: lake::landing(lake, &args.raw_topic, &landed).await?,
+            landing_of_lost: landing_of_lost(lake, args, &audits).await?,
+            lake: lake::readings(lake, &readings).await?,
+            lake_rejections: lake::rejections(lake, &rejections).await?,
+            warehouse: warehouse::readings(&warehouse, &readings).await?,
+            warehouse_rejections: warehouse::rejections(&warehouse, &rejections).await?,
         };
-        let mut report = Report::new(audits.iter().map(|(_, audit)| audit), &landing, &stores);
+        let mut report = Report::new(audits.iter().map(|(_, audit)| audit), &landing, &stores).with_gaps(&gaps);
         if let Some(lane) = &lane {
-            report = report.with_lane(lane.compare(&lake, &warehouse).await?);
+            report = report.with_lane(lane.compare(lake, &warehouse).await?);
         }
         if report.clean || Instant::now() >= deadline {
             return Ok(report);
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// How many of the messages that were removed undecided are in the landing table, from where they can be replayed.
+async fn landing_of_lost(
+    lake: &LakeReader,
+    args: &VerifyArgs,
+    audits: &[(Range<i64>, Audit)],
+) -> anyhow::Result<BTreeMap<(i32, i64), u64>> {
+    let mut found = BTreeMap::new();
+    for audit in audits.iter().map(|(_, audit)| audit) {
+        for lost in &audit.lost {
+            let window = Windows([(audit.partition(), (lost.clone(), Holes::default()))].into());
+            let tallies = lake::landing(lake, &args.raw_topic, &window).await?;
+            found.insert((audit.partition(), lost.start), tallies.values().map(|tally| tally.count).sum());
+        }
+    }
+    Ok(found)
 }
 
 /// The schema behind an id; `None` when the registry says that there is none.

@@ -2,6 +2,7 @@
 
 use super::{
     audit::{Audit, Finding},
+    gaps::{Gaps, Moved},
     lake::Readings,
     lane::LaneReport,
     sequences::{Gap, Gateway, Summary},
@@ -17,6 +18,8 @@ use std::{
 /// Counts from the stores, beside which the audits are held.
 pub(crate) struct Stores {
     pub(crate) landing: BTreeMap<i32, Tally>,
+    /// For each range of messages removed undecided, by partition and first offset, how many are in the landing table.
+    pub(crate) landing_of_lost: BTreeMap<(i32, i64), u64>,
     pub(crate) lake: Readings,
     pub(crate) lake_rejections: BTreeMap<i32, Tally>,
     pub(crate) warehouse: Readings,
@@ -97,6 +100,8 @@ pub(crate) struct Report {
     /// The replay lane, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) replays: Option<LaneReport>,
+    /// Heads that an operator has moved. What they passed over is in no comparison.
+    pub(crate) gaps: Vec<Moved>,
 }
 
 const MOST_FINDINGS: usize = 1000;
@@ -120,7 +125,8 @@ impl Report {
             &stores.warehouse_rejections,
             &stores.lake_rejections,
         ));
-        let findings: Vec<_> = audits.clone().flat_map(message_findings).take(MOST_FINDINGS).collect();
+        let lost = audits.clone().flat_map(|audit| lost(audit, &stores.landing_of_lost));
+        let findings: Vec<_> = lost.chain(audits.clone().flat_map(message_findings)).take(MOST_FINDINGS).collect();
         Self {
             clean: differences.is_empty() && findings.is_empty(),
             totals: totals(audits, stores),
@@ -129,6 +135,7 @@ impl Report {
             findings,
             sequences: Summary::default(),
             replays: None,
+            gaps: Vec::new(),
         }
     }
 
@@ -141,6 +148,25 @@ impl Report {
         self.replays = Some(lane);
         self
     }
+
+    /// With the heads that were moved by hand.
+    pub(crate) fn with_gaps(mut self, gaps: &Gaps) -> Self {
+        self.gaps.clone_from(&gaps.0);
+        self
+    }
+}
+
+/// Messages that retention took before anybody decided about them.
+fn lost(audit: &Audit, landed: &BTreeMap<(i32, i64), u64>) -> impl Iterator<Item = MessageFinding> {
+    let partition = audit.partition();
+    audit.lost.iter().map(move |range| {
+        let (count, landed) = (range.end - range.start, landed.get(&(partition, range.start)).copied().unwrap_or(0));
+        let what = format!(
+            "{count} offsets, up to {}, were removed before they were decided; {landed} of them are in the landing table",
+            range.end
+        );
+        MessageFinding { partition, finding: Finding { source_offset: range.start, what } }
+    })
 }
 
 fn message_findings(audit: &Audit) -> impl Iterator<Item = MessageFinding> + use<'_> {
@@ -244,6 +270,9 @@ impl fmt::Display for Report {
                 f,
                 "replays    {messages:>10} messages, {rows:>10} rows; lake {lake}, warehouse {warehouse}, {re_emissions} re-emissions"
             )?;
+        }
+        for moved in &self.gaps {
+            writeln!(f, "MOVED      {moved}")?;
         }
         for d in &self.differences {
             let day = d.local_day.as_deref().unwrap_or("all days");

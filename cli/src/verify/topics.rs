@@ -1,7 +1,8 @@
 //! What the topics hold: raw messages and the decisions about them, decoded with apache-avro.
 
 use super::{
-    audit::{Audit, Decision, RawMessage},
+    audit::{Audit, Decision, RawMessage, Taken},
+    gaps::Holes,
     lake::payload_digest,
     sequences::{Numbered, Sequences},
     tally::{Fact, Tally},
@@ -10,7 +11,7 @@ use anyhow::Context;
 use apache_avro::{Schema, reader::datum::GenericDatumReader};
 use chrono::{DateTime, Datelike};
 use chrono_tz::Tz;
-use kafka_pipeline::{KafkaConfig, NextOffset, Registry, StartAt, TopicPartition, read_tail};
+use kafka_pipeline::{KafkaConfig, NextOffset, RecordRef, Registry, StartAt, TopicPartition, read_tail};
 use meter_model::{Commodity, Kind, Verdict};
 use meterway_schemas::{
     Contract, DEVICE, DEVICE_EVENT, Device, DeviceEventKind, READING_BATCH, Source, VALIDATED_BATCH,
@@ -206,7 +207,8 @@ impl Topics {
         Ok(zones)
     }
 
-    /// Reads a partition of the raw topic, and notes the numbers that gateways gave to their deliveries.
+    /// Reads a partition of the raw topic, and notes the numbers that gateways gave to their deliveries; bytes of messages
+    /// that the landing table was made to pass over are not counted.
     ///
     /// # Errors
     /// When broker or registry cannot be reached.
@@ -214,7 +216,7 @@ impl Topics {
         &self,
         topic: &str,
         partition: i32,
-        zones: &Zones,
+        (zones, not_landed): (&Zones, &Holes),
         sequences: &mut Sequences,
     ) -> anyhow::Result<RawPartition> {
         let mut decoder = Decoder::<RawBatch>::new(&self.registry, READING_BATCH);
@@ -234,7 +236,9 @@ impl Topics {
                     None => RawMessage::Undecodable,
                 };
                 raw.low = raw.low.min(record.offset);
-                raw.bytes.add(payload_digest(record.offset, record.payload));
+                if !not_landed.contains(record.offset) {
+                    raw.bytes.add(payload_digest(record.offset, record.payload));
+                }
                 raw.messages.insert(record.offset, message);
             }
         }
@@ -268,7 +272,7 @@ impl Topics {
         topic: &str,
         partition: i32,
         from: Option<i64>,
-        audit: &mut Audit,
+        (audit, untaken): (&mut Audit, &Untaken),
     ) -> anyhow::Result<i64> {
         let mut decoder = Decoder::<DecidedBatch>::new(&self.registry, VALIDATED_BATCH);
         let start = from.map_or(StartAt::Beginning, |next| StartAt::Offset(NextOffset(next)));
@@ -278,7 +282,12 @@ impl Topics {
             for record in block.iter() {
                 next = record.offset + 1;
                 match decoder.decode(record.payload).await? {
-                    Some(batch) => audit.decide(&batch.decision()),
+                    Some(batch) => {
+                        if let Some(from) = lost_from(&record) {
+                            audit.lost(from..batch.source_offset);
+                        }
+                        audit.decide(&batch.decision(), untaken.taken(record.offset));
+                    }
                     None => audit.unreadable(record.offset),
                 }
             }
@@ -319,6 +328,24 @@ impl Topics {
 
 fn numbered(at_ms: i64, sequence: i64, device_id: &str, content: u64) -> Numbered {
     Numbered { at_ms, sequence, device: xxh3_64(device_id.as_bytes()), content }
+}
+
+/// Offsets of the topic of decisions that tables were made to pass over.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Untaken {
+    pub(crate) readings: Holes,
+    pub(crate) rejections: Holes,
+}
+
+impl Untaken {
+    fn taken(&self, offset: i64) -> Taken {
+        Taken { readings: !self.readings.contains(offset), rejections: !self.rejections.contains(offset) }
+    }
+}
+
+/// The first of the source offsets before this decision that were removed undecided, when validate says so.
+fn lost_from(record: &RecordRef<'_>) -> Option<i64> {
+    std::str::from_utf8(record.header("x-source-lost-from")?).ok()?.parse().ok()
 }
 
 fn readings(batch: &RawBatch, zones: &Zones) -> Vec<(u128, Option<i32>)> {

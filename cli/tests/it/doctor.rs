@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType, TimeToLiveSpecification,
 };
 use serde_json::json;
-use test_support::{free_port, unique};
+use test_support::{RacyStore, free_port, unique};
 
 async fn doctor(settings: &Settings, arguments: &[&str]) -> Run {
     meterway(settings, &[&["doctor", "--json"], arguments].concat()).await
@@ -30,6 +30,15 @@ async fn the_store_of_the_stack_keeps_its_promise() {
         ["write, read, delete", "conditional writes", "reading role"].map(|check| ("ok".into(), check.into()));
     assert_eq!(findings(&run), expected, "{run:?}");
     assert_eq!(run.code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_lets_several_writers_win_fails() {
+    let (store, mut settings) = (RacyStore::start().await, settings());
+    settings.insert("S3_ENDPOINT", store.endpoint());
+    let run = doctor(&settings, &["--only", "store", "--rounds", "1"]).await;
+    assert!(run.code == 1 && has(&run, "fail", "conditional writes"), "{run:?}");
+    assert!(has(&run, "ok", "write, read, delete"), "a test of one writer at a time sees nothing: {run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

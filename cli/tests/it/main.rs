@@ -4,6 +4,7 @@
 mod dlq;
 mod dlq_replay;
 mod doctor;
+mod lake;
 mod simulate;
 mod status;
 mod support;

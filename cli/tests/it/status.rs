@@ -1,22 +1,21 @@
 //! `status`: every number is that of the part it names, and what is away does not hide the rest.
 
 use crate::doctor::create_table;
-use crate::support::{Run, Settings, Warehouse, dynamodb, kafka, meterway, remove_topics, settings, topic};
+use crate::support::{
+    Run, Settings, Warehouse, dynamodb, kafka, lake_config, meterway, remove_topics, settings, topic,
+};
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use aws_sdk_dynamodb::types::AttributeValue;
 use kafka_pipeline::{
     Consumer, ConsumerConfig, Event, NextOffset, Producer, ProducerConfig, ProducerRecord, StartAt, TopicPartition,
     topic_id,
 };
-use lake::{
-    Advance, CatalogConfig, CatalogKind, CommitRequest, Head, HeadKey, Lake, LakeConfig, PartitionValue, S3Config,
-    tables,
-};
+use lake::{Advance, CommitRequest, Head, HeadKey, Lake, LakeConfig, PartitionValue, tables};
 use serde_json::{Value, json};
 use service_runtime::{AdminConfig, AdminServer, Clock, Liveness, MetricsHandle, Readiness, ServiceInfo, SystemClock};
 use std::sync::Arc;
 use std::time::Duration;
-use test_support::{Stack, unique};
+use test_support::unique;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -88,25 +87,7 @@ async fn commit_position(topic: &str, group: &str, next: i64) {
 
 /// All tables, and three rows in `rejected` with heads at 5 of 6 and 2 of 4; its snapshot.
 async fn commit_to_lake(topic: &str, namespace: &str) -> i64 {
-    service_runtime::install_crypto_provider();
-    let stack = Stack::from_env();
-    let config = LakeConfig {
-        namespace: namespace.to_owned(),
-        catalog: CatalogConfig {
-            kind: CatalogKind::Sql,
-            name: "clitest".to_owned(),
-            uri: stack.iceberg_catalog_url().as_str().into(),
-            warehouse: format!("s3://{}/clitest", stack.s3_bucket()),
-            properties: Default::default(),
-        },
-        s3: S3Config {
-            endpoint: stack.s3_endpoint(),
-            region: stack.s3_region(),
-            access_key: stack.s3_access_key().as_str().into(),
-            secret_key: stack.s3_secret_key().as_str().into(),
-            path_style: true,
-        },
-    };
+    let config = LakeConfig { namespace: namespace.to_owned(), ..lake_config("clitest") };
     let lake = Lake::connect(&config).await.unwrap();
     for spec in tables::all() {
         lake.open_or_create(&spec).await.unwrap();

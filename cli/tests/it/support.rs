@@ -1,6 +1,7 @@
 //! Runs the program, and makes topics, tables and databases that nobody else uses.
 
 use kafka_pipeline::{Admin, KafkaConfig, Registry, RegistryConfig, TopicSpec};
+use lake::LakeConfig;
 use std::collections::BTreeMap;
 use std::process::Stdio;
 use test_support::{Stack, unique};
@@ -64,6 +65,12 @@ pub(crate) async fn meterway(settings: &Settings, arguments: &[&str]) -> Run {
 
 pub(crate) fn kafka() -> KafkaConfig {
     KafkaConfig::new(Stack::from_env().kafka_bootstrap(), "meterway-cli-test")
+}
+
+/// The lake of the stack, as its writers see it.
+pub(crate) fn lake_config(name: &str) -> LakeConfig {
+    service_runtime::install_crypto_provider();
+    serde_json::from_value(Stack::from_env().lake(name)).unwrap()
 }
 
 pub(crate) fn registry() -> Registry {

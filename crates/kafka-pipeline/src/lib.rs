@@ -37,7 +37,9 @@ mod record;
 mod registry;
 
 pub use self::{
-    admin::{Admin, AdminError, Broker, Cluster, PartitionLag, TopicId, TopicInfo, TopicSpec, topic_id},
+    admin::{
+        Admin, AdminError, Broker, Cluster, PartitionLag, TopicId, TopicInfo, TopicSpec, topic_id, topic_replaced,
+    },
     avro::{
         AvroReader, AvroWriter, BatchDecoder, CodecError, DecodeError, Decoded, DecodedBatch, FRAME_BYTES, Poison,
         frame, unframe,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use iceberg::memory::{MEMORY_CATALOG_WAREHOUSE, MemoryCatalogBuilder};
@@ -14,9 +15,12 @@ use iceberg::{
 };
 use uuid::Uuid;
 
+use crate::core::gap::{GAP_VERSION, GapReport};
 use crate::core::heads::{Advance, Head, HeadKey};
+use crate::core::orphans::MAX_UNCOMMITTED_AGE;
+use crate::core::reset::{Feed, Log, Target, plan};
 use crate::tables;
-use crate::{CommitError, CommitRequest, LakeError, LakeTable, TableHeads};
+use crate::{CommitError, CommitRequest, LakeError, LakeTable, TableHeads, WrittenFile};
 
 /// A catalog whose answer to a commit can be lost, after or before the commit took place.
 #[derive(Debug)]
@@ -255,6 +259,48 @@ async fn snapshots_are_listed_from_where_one_stopped() {
     assert!(matches!(unknown, LakeError::UnknownSnapshot { snapshot_id: -5, .. }), "{unknown:?}");
 }
 
+#[tokio::test]
+async fn a_file_that_may_have_been_cleaned_up_is_not_committed() {
+    let Fixture { table, .. } = fixture().await;
+    let base = table.heads().await.unwrap();
+    let mut request = ten_more(&base);
+    let aged = |files: Vec<WrittenFile>, by| files.into_iter().map(|file| file.aged(by)).collect();
+    request.files = aged(one_row(&table).await, MAX_UNCOMMITTED_AGE + Duration::from_secs(1));
+    assert!(matches!(table.commit(&request).await, Err(CommitError::TooOld)));
+    assert_eq!(table.heads().await.unwrap(), base);
+    request.files = aged(one_row(&table).await, MAX_UNCOMMITTED_AGE / 2);
+    let committed = table.commit(&request).await.unwrap();
+    request.files = aged(request.files, MAX_UNCOMMITTED_AGE);
+    let again = table.commit(&request).await.expect("what was committed in time stays committed");
+    assert_eq!(again.snapshot_id, committed.snapshot_id);
+}
+
+#[tokio::test]
+async fn heads_moved_by_hand_leave_a_report_and_overtake_writers() {
+    let Fixture { catalog, table } = fixture().await;
+    let base = table.commit(&ten_more(&table.heads().await.unwrap())).await.unwrap().heads;
+    let log = Log { key: key(), low: 25, high: 40, cut: None };
+    let planned = plan(&base.heads, (&[log], true), Target::Earliest, Feed::Decisions { renewed: false }).unwrap();
+    let report = GapReport {
+        v: GAP_VERSION,
+        id: Uuid::now_v7(),
+        table: table.name().to_owned(),
+        at_micros: 1,
+        reason: "retention was shorter than the outage".to_owned(),
+        gaps: planned.gaps,
+    };
+    catalog.lose_answer.store(true, Ordering::Relaxed);
+    let (moved, url) = table.move_heads(&base, planned.heads.clone(), &report).await.expect("found by its id");
+    assert!(url.ends_with(&format!("/metadata/companions/gap-{}.json", report.id)), "{url}");
+    assert_eq!((position(&moved.heads), moved.heads.commit_id), (Some(25), Some(report.id)));
+    assert!(matches!(table.commit(&ten_more(&base)).await, Err(CommitError::Stale { .. })), "the writer begins anew");
+    let stale = table.move_heads(&base, planned.heads, &GapReport { id: Uuid::now_v7(), ..report.clone() }).await;
+    assert!(matches!(stale, Err(CommitError::Stale { .. })), "{stale:?}");
+    assert_eq!(table.gap_reports().await.unwrap(), [report], "of the two only the one that took effect counts");
+    assert_eq!(position(&table.commit(&ten_more(&moved.heads)).await.unwrap().heads), Some(35));
+    assert_eq!(table.gap_reports().await.unwrap().len(), 1, "and it stays");
+}
+
 /// What a compaction by another engine looks like to us: a snapshot that says nothing of heads.
 async fn append_without_heads(catalog: &Arc<Unreliable>, table: &LakeTable) {
     let loaded = catalog.load_table(table.opened.identifier()).await.unwrap();
@@ -264,7 +310,7 @@ async fn append_without_heads(catalog: &Arc<Unreliable>, table: &LakeTable) {
     action.apply(transaction).unwrap().commit(catalog.as_ref()).await.unwrap();
 }
 
-async fn write_foreign_row(catalog: &Arc<Unreliable>, table: &LakeTable) {
+async fn one_row(table: &LakeTable) -> Vec<WrittenFile> {
     use arrow::array::{Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
     let text = || Arc::new(StringArray::from(vec!["x"]));
     let int = || Arc::new(Int32Array::from(vec![0]));
@@ -274,7 +320,11 @@ async fn write_foreign_row(catalog: &Arc<Unreliable>, table: &LakeTable) {
     let batch = RecordBatch::try_new(table.spec().arrow_schema(), columns).unwrap();
     let mut writer = table.file_writer(crate::PartitionValue::Day(0)).await.unwrap();
     writer.write(&batch).await.unwrap();
-    let files = writer.close().await.unwrap();
+    writer.close().await.unwrap()
+}
+
+async fn write_foreign_row(catalog: &Arc<Unreliable>, table: &LakeTable) {
+    let files = one_row(table).await;
     let loaded = catalog.load_table(table.opened.identifier()).await.unwrap();
     let transaction = Transaction::new(&loaded);
     let action = transaction.fast_append().add_data_files(files.iter().map(|file| file.data_file().clone()));

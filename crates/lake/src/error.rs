@@ -53,6 +53,14 @@ pub enum LakeError {
         #[source]
         source: Box<iceberg::Error>,
     },
+    /// The object store did not do it, outside of what the library does; it may later.
+    #[error("{action}: {reason}")]
+    Store {
+        /// What was being done.
+        action: &'static str,
+        /// What the store or the client says.
+        reason: String,
+    },
     /// A Parquet file could not be read.
     #[error("read {path}")]
     Parquet {
@@ -81,6 +89,7 @@ impl LakeError {
                     | iceberg::ErrorKind::CatalogCommitConflicts
                     | iceberg::ErrorKind::PreconditionFailed
             ),
+            Self::Store { .. } => true,
             Self::Parquet { source, .. } => matches!(source, parquet::errors::ParquetError::External(_)),
             _ => false,
         }
@@ -117,6 +126,9 @@ pub enum CommitError {
     /// finds it by its commit id and succeeds; if it did not, it is made now.
     #[error("outcome of the commit is unknown")]
     Unknown(#[source] LakeError),
+    /// A file was begun so long ago that a clean-up may take it for an orphan: drop the files and begin anew from the heads.
+    #[error("a file of the commit is too old: a clean-up may have removed it")]
+    TooOld,
     /// The commit was not sent: it has certainly not happened. The same request can be made again.
     #[error("commit was not sent")]
     NotSent(#[source] LakeError),

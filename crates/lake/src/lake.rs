@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use iceberg::table::Table;
 use iceberg::transaction::{AddColumn, ApplyTransactionAction, Transaction};
 use iceberg::{Catalog, NamespaceIdent, TableCreation, TableIdent};
 
@@ -88,9 +89,23 @@ impl Lake {
     /// [`LakeError::Iceberg`] when it does not exist or the catalog does not answer, [`LakeError::SchemaMismatch`] when
     /// it has other columns or partitions.
     pub async fn open(&self, spec: &TableSpec) -> Result<LakeTable, LakeError> {
-        let ident = self.ident(spec);
-        let table = self.catalog.load_table(&ident).await.map_err(LakeError::iceberg("load table"))?;
-        LakeTable::new(Arc::clone(&self.catalog), *spec, table)
+        LakeTable::new(Arc::clone(&self.catalog), *spec, self.load(spec).await?)
+    }
+
+    /// Whether the catalog has the table.
+    ///
+    /// # Errors
+    /// [`LakeError::Iceberg`] when the catalog does not answer.
+    pub async fn has(&self, spec: &TableSpec) -> Result<bool, LakeError> {
+        self.exists(&self.ident(spec)).await
+    }
+
+    pub(crate) fn config(&self) -> &LakeConfig {
+        &self.config
+    }
+
+    pub(crate) async fn load(&self, spec: &TableSpec) -> Result<Table, LakeError> {
+        self.catalog.load_table(&self.ident(spec)).await.map_err(LakeError::iceberg("load table"))
     }
 
     fn ident(&self, spec: &TableSpec) -> TableIdent {

@@ -1,13 +1,13 @@
 //! Does the store keep its promise? A conditional write that two of sixteen racing writers win is worse than none.
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
 use futures::future::join_all;
 use uuid::Uuid;
 
-use crate::config::{LakeConfig, S3Config};
+use crate::config::LakeConfig;
+use crate::s3::client;
 
 /// Writers per round. Stores that break the promise did so in most rounds with 16 of them.
 const WRITERS: usize = 16;
@@ -29,7 +29,7 @@ pub enum ProbeError {
     /// More or fewer than one writer won a race for one key: the store must not be used.
     #[error(
         "the object store does not keep conditional writes atomic: {winners} of {writers} racing writers created the same \
-         object with If-None-Match; use another store"
+         object with If-None-Match; use another store, see docs/runbooks/store-not-atomic.md"
     )]
     NotAtomic {
         /// Writers that were told they created the object.
@@ -77,20 +77,4 @@ async fn create(client: &Client, bucket: &str, key: &str, writer: usize) -> Resu
         Some(status) => Err(ProbeError::Store(format!("status {status}, {}", error.code().unwrap_or("no code")))),
         None => Err(ProbeError::Store(error.to_string())),
     }
-}
-
-async fn client(config: &S3Config) -> Client {
-    let mut builder = if config.access_key.expose().is_empty() {
-        let shared = aws_config::defaults(BehaviorVersion::latest()).load().await;
-        aws_sdk_s3::config::Builder::from(&shared)
-    } else {
-        let credentials =
-            Credentials::new(config.access_key.expose(), config.secret_key.expose(), None, None, "configuration");
-        aws_sdk_s3::Config::builder().behavior_version(BehaviorVersion::latest()).credentials_provider(credentials)
-    };
-    builder = builder.region(Region::new(config.region.clone())).force_path_style(config.path_style);
-    if !config.endpoint.is_empty() {
-        builder = builder.endpoint_url(config.endpoint.clone());
-    }
-    Client::from_conf(builder.build())
 }

@@ -1,6 +1,7 @@
 //! Parquet files of a table, each holding rows of one partition value.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::record_batch::RecordBatch;
 use iceberg::arrow::FieldMatchMode;
@@ -32,26 +33,45 @@ type Inner = DataFileWriter<ParquetWriterBuilder, DefaultLocationGenerator, Defa
 
 /// A file that was written and belongs to no snapshot yet.
 #[derive(Debug, Clone)]
-pub struct WrittenFile(DataFile);
+pub struct WrittenFile {
+    file: DataFile,
+    begun: Instant,
+    #[cfg(test)]
+    older_by: Duration,
+}
 
 impl WrittenFile {
     /// Object URL.
     pub fn path(&self) -> &str {
-        self.0.file_path()
+        self.file.file_path()
     }
 
     /// Rows in the file.
     pub fn rows(&self) -> u64 {
-        self.0.record_count()
+        self.file.record_count()
     }
 
     /// Size of the file.
     pub fn bytes(&self) -> u64 {
-        self.0.file_size_in_bytes()
+        self.file.file_size_in_bytes()
+    }
+
+    /// Time since its writer was opened, at least as long as the object is in the store.
+    pub(crate) fn age(&self) -> Duration {
+        #[cfg(test)]
+        return self.begun.elapsed() + self.older_by;
+        #[cfg(not(test))]
+        self.begun.elapsed()
     }
 
     pub(crate) fn data_file(&self) -> &DataFile {
-        &self.0
+        &self.file
+    }
+
+    /// The same file, begun earlier.
+    #[cfg(test)]
+    pub(crate) fn aged(self, by: Duration) -> Self {
+        Self { older_by: self.older_by + by, ..self }
     }
 }
 
@@ -59,6 +79,7 @@ impl WrittenFile {
 pub struct FileWriter {
     inner: Inner,
     rows: u64,
+    begun: Instant,
 }
 
 impl std::fmt::Debug for FileWriter {
@@ -97,7 +118,7 @@ impl LakeTable {
         );
         let inner =
             DataFileWriterBuilder::new(files).build(Some(key)).await.map_err(LakeError::iceberg("open a file"))?;
-        Ok(FileWriter { inner, rows: 0 })
+        Ok(FileWriter { inner, rows: 0, begun: Instant::now() })
     }
 }
 
@@ -123,7 +144,13 @@ impl FileWriter {
     /// [`LakeError::Iceberg`] when the store did not take the rest; the file is lost then.
     pub async fn close(mut self) -> Result<Vec<WrittenFile>, LakeError> {
         let files = self.inner.close().await.map_err(LakeError::iceberg("close a file"))?;
-        Ok(files.into_iter().map(WrittenFile).collect())
+        let written = |file| WrittenFile {
+            file,
+            begun: self.begun,
+            #[cfg(test)]
+            older_by: Duration::ZERO,
+        };
+        Ok(files.into_iter().map(written).collect())
     }
 }
 

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone)]
 pub struct Readiness {
     unready: Arc<Mutex<Option<String>>>,
+    objections: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Default for Readiness {
     fn default() -> Self {
-        Self { unready: Arc::new(Mutex::new(Some("starting".to_owned()))) }
+        Self { unready: Arc::new(Mutex::new(Some("starting".to_owned()))), objections: Arc::default() }
     }
 }
 
@@ -28,9 +29,23 @@ impl Readiness {
         *locked(&self.unready) = Some(reason.into());
     }
 
-    /// Why the service is not ready; `None` when it is.
+    /// Keeps the service unready, whatever else is said, until the part of that name withdraws: for a part that runs but
+    /// must not work until somebody has decided something.
+    pub fn object(&self, part: impl Into<String>, reason: impl Into<String>) {
+        locked(&self.objections).insert(part.into(), reason.into());
+    }
+
+    /// Takes an objection back; without one, does nothing.
+    pub fn withdraw(&self, part: &str) {
+        locked(&self.objections).remove(part);
+    }
+
+    /// Why the service is not ready; `None` when it is. Of several reasons, objections in the order of their parts.
     pub fn unready_reason(&self) -> Option<String> {
-        locked(&self.unready).clone()
+        let unready = locked(&self.unready).clone();
+        let objections = locked(&self.objections);
+        let objected = || objections.iter().map(|(part, reason)| format!("{part}: {reason}")).collect::<Vec<_>>();
+        unready.or_else(|| (!objections.is_empty()).then(|| objected().join("; ")))
     }
 }
 
@@ -151,5 +166,19 @@ mod tests {
         assert_eq!(readiness.unready_reason(), None);
         readiness.set_unready("broker is away");
         assert_eq!(readiness.unready_reason().as_deref(), Some("broker is away"));
+    }
+
+    #[test]
+    fn an_objection_holds_until_it_is_withdrawn() {
+        let readiness = Readiness::default();
+        readiness.object("route b", "topic was created again");
+        readiness.object("route a", "records are lost");
+        readiness.set_ready();
+        let both = "route a: records are lost; route b: topic was created again";
+        assert_eq!(readiness.unready_reason().as_deref(), Some(both));
+        readiness.withdraw("route a");
+        readiness.withdraw("route b");
+        readiness.withdraw("route c");
+        assert_eq!(readiness.unready_reason(), None);
     }
 }

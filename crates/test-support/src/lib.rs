@@ -1,14 +1,16 @@
-//! For tests only: where the real components are, names that don't collide, a clock that stands still.
+//! For tests only: where the real components are, names that don't collide, a clock that stands still, a store that lies.
 //!
 //! Guarantees: a test that needs the stack fails with a sentence that says what to do when there is none; it never
 //! passes without having tested.
 
 mod clock;
+mod racy_store;
 mod stack;
 
 use std::net::{Ipv4Addr, TcpListener};
 
 pub use clock::FakeClock;
+pub use racy_store::RacyStore;
 pub use stack::{MissingStack, Stack};
 
 /// A name that no other test uses: the prefix and twelve random characters `[0-9a-f]`. Fit for topics, groups, tables

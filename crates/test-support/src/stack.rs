@@ -91,6 +91,30 @@ impl Stack {
         pid.unwrap_or_else(|| panic!("{} holds no pid", file.display()))
     }
 
+    /// Section `[lake]` of a service's configuration: catalog and store of the stack, and a namespace of its own below
+    /// `name`. As data, because this crate does not depend on `lake`: read it with `serde_json::from_value`.
+    ///
+    /// # Panics
+    /// When the stack's environment is absent.
+    pub fn lake(&self, name: &str) -> serde_json::Value {
+        serde_json::json!({
+            "namespace": crate::unique(name),
+            "catalog": {
+                "kind": "sql",
+                "name": name,
+                "uri": self.iceberg_catalog_url(),
+                "warehouse": format!("s3://{}/{name}", self.s3_bucket()),
+            },
+            "s3": {
+                "endpoint": self.s3_endpoint(),
+                "region": self.s3_region(),
+                "access_key": self.s3_access_key(),
+                "secret_key": self.s3_secret_key(),
+                "path_style": true,
+            },
+        })
+    }
+
     /// The stack that the environment describes.
     ///
     /// # Panics

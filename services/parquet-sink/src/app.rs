@@ -25,6 +25,7 @@ use crate::core::readings::{self, ReadingRows};
 use crate::core::rejected::{self, RejectedRows};
 use crate::core::rows::TableRows;
 use crate::core::view::reader_schema;
+use crate::edge::guard::Guard;
 use crate::edge::hints::Hints;
 use crate::edge::intake::{Intake, Reading};
 use crate::edge::patience::{Component, Patience};
@@ -132,18 +133,22 @@ impl Parts<'_> {
         let topics = patience.until_done(Component::Kafka, &self.runtime.shutdown, |_: &AdminError| true, ask).await?;
         let Some(topics) = topics else { bail!("stopped while connecting") };
         let partitions = topics.get(&route.topic).map_or(0, |topic| usize::try_from(topic.partitions).unwrap_or(0));
-        let (consumer, events) = self.subscribe(route, partitions)?;
         let settings = RouteSettings {
             topic: route.topic.as_str().into(),
             kafka: self.config.kafka.clone(),
+            consumer: self.consumer(route, partitions),
+            recheck_interval: self.config.sink.recheck_interval,
             triggers: self.config.sink.triggers(),
             revoke_grace: self.config.sink.revoke_grace,
             // The rest of the grace is for the admin endpoint and for whatever is slower than it should be.
             stop_grace: self.config.shutdown_grace.mul_f64(0.9),
         };
+        let (consumer, events) =
+            Consumer::subscribe(&settings.kafka, settings.consumer.clone()).context("subscribe")?;
         let route = Route {
             settings,
             consumer,
+            guard: Guard::new(self.runtime.readiness.clone(), metrics),
             intake: Intake { reading, dead_letters: self.letters(name, route), metrics, patience: patience.clone() },
             publisher,
             rows,
@@ -214,18 +219,16 @@ impl Parts<'_> {
         })
     }
 
-    fn subscribe(&self, route: &RouteConfig, partitions: usize) -> anyhow::Result<(Consumer, Events)> {
-        let revoke_timeout = self.config.sink.revoke_grace + Duration::from_secs(5);
-        let consumer = ConsumerConfig {
+    fn consumer(&self, route: &RouteConfig, partitions: usize) -> ConsumerConfig {
+        ConsumerConfig {
             // The table says where to begin. A position that does not exist is a loss somebody has to look at.
             reset: OffsetReset::Error,
-            revoke_timeout,
+            revoke_timeout: self.config.sink.revoke_grace + Duration::from_secs(5),
             queue_blocks: QUEUE_BLOCKS,
             fetch_queue_bytes: FETCH_QUEUE_BYTES,
             fetch_partitions: partitions,
             ..ConsumerConfig::new(&route.group, [&route.topic])
-        };
-        Consumer::subscribe(&self.config.kafka, consumer).context("subscribe")
+        }
     }
 }
 

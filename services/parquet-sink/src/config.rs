@@ -62,6 +62,9 @@ pub struct SinkConfig {
     /// How long a rebalance may wait for a last commit.
     #[serde(with = "humantime_serde")]
     pub revoke_grace: Duration,
+    /// How often the identity of topics and refused partitions are looked at again.
+    #[serde(with = "humantime_serde")]
+    pub recheck_interval: Duration,
     /// Waits between attempts while a component is down.
     pub backoff: Backoff,
     /// Whether the store's conditional writes are tried at start.
@@ -73,6 +76,9 @@ pub struct SinkConfig {
     /// Topic for records that cannot be decoded.
     pub dead_letter_topic: String,
 }
+
+/// Longest [`SinkConfig::commit_age`] and [`SinkConfig::scattered_commit_age`]: files must be committed well before a clean-up may take them for orphans.
+const MAX_COMMIT_AGE: Duration = Duration::from_secs(lake::core::orphans::MAX_UNCOMMITTED_AGE.as_secs() / 2);
 
 /// The routes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -139,7 +145,17 @@ impl ServiceConfig for Config {
             "sink.memory_budget",
             format!("must be between {MIN_MEMORY} and {MAX_MEMORY}"),
         );
-        problems.require(!sink.commit_age.is_zero(), "sink.commit_age", "must be above 0");
+        problems.require(
+            !sink.commit_age.is_zero() && sink.commit_age <= MAX_COMMIT_AGE,
+            "sink.commit_age",
+            format!("must be above 0 and at most {} min", MAX_COMMIT_AGE.as_secs() / 60),
+        );
+        problems.require(
+            sink.scattered_commit_age <= MAX_COMMIT_AGE,
+            "sink.scattered_commit_age",
+            format!("must be at most {} min", MAX_COMMIT_AGE.as_secs() / 60),
+        );
+        problems.require(!sink.recheck_interval.is_zero(), "sink.recheck_interval", "must be above 0");
         problems.require(sink.commit_rows > 0, "sink.commit_rows", "must be above 0");
         problems.require(sink.commit_files > 0, "sink.commit_files", "must be above 0");
         problems.require(sink.commit_bytes.as_u64() > 0, "sink.commit_bytes", "must be above 0");

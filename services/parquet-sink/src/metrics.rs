@@ -13,7 +13,7 @@ pub(crate) fn describe() {
     describe_counter!("parquet_sink_commits_total", "commits, by route and reason");
     describe_counter!(
         "parquet_sink_commit_conflicts_total",
-        "refused commits, by route and outcome (rebased, restarted)"
+        "refused commits, by route and outcome (rebased, restarted, too_old)"
     );
     describe_counter!("parquet_sink_re_emissions_total", "decisions dropped because an earlier one holds, by route");
     describe_counter!("parquet_sink_gaps_total", "holes in the sequence of source offsets, by route");
@@ -26,6 +26,10 @@ pub(crate) fn describe() {
     describe_counter!("parquet_sink_failed_attempts_total", "attempts that will be repeated, by route and component");
     describe_counter!("parquet_sink_hints_lost_total", "commits that were not announced, by route");
     describe_gauge!("parquet_sink_paused", "1 while a route waits for a component, by route and component");
+    describe_gauge!(
+        "parquet_sink_refused",
+        "partitions that are not read until an operator moves their head, by route and reason (replaced, expired, truncated)"
+    );
     describe_gauge!("parquet_sink_memory_bytes", "memory of rows that wait to be written, by route");
     describe_gauge!("parquet_sink_oldest_uncommitted_age_seconds", "age of the oldest uncommitted record, by route");
     describe_gauge!("parquet_sink_last_commit_timestamp_seconds", "time of the last commit, by route");
@@ -92,6 +96,10 @@ impl RouteMetrics {
 
     pub(crate) fn resumed(self, component: &'static str) {
         gauge!("parquet_sink_paused", "route" => self.0, "component" => component).set(0.0);
+    }
+
+    pub(crate) fn refused(self, reason: &'static str, partitions: usize) {
+        gauge!("parquet_sink_refused", "route" => self.0, "reason" => reason).set(partitions as f64);
     }
 
     pub(crate) fn waiting(self, memory_bytes: usize, oldest_age: Duration) {

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use kafka_pipeline::{Admin, Consumer, ConsumerConfig, DeadLetters, Events, Producer, Registry};
+use kafka_pipeline::{
+    Admin, AdminError, Consumer, ConsumerConfig, DeadLetters, Events, Producer, Registry, TopicId, topic_id,
+    topic_replaced,
+};
 use meterway_schemas::VALIDATED_BATCH;
 use service_runtime::{Beat, Clock, Liveness, Readiness, SystemClock, sleep};
 use tokio::time::MissedTickBehavior;
@@ -22,6 +25,8 @@ use crate::metrics;
 const STAGE: &str = "validate";
 /// How often the poll thread is looked at.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// How often it is made sure that the topics are still the same; each look is a connection and three requests.
+const TOPICS_EVERY: Duration = Duration::from_secs(5);
 
 /// How the service tells the orchestrator about itself.
 #[derive(Debug, Clone)]
@@ -114,6 +119,12 @@ impl App {
             ended = &mut follower => return ended.context("follow the device topic"),
             loaded = load_devices(&devices, &config) => loaded?,
         }
+        let known = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return Ok(()),
+            known = topic_ids(&config) => known.context("look up the topics' ids")?,
+        };
+        let (_, raw_id) = known.first().context("the raw topic comes first")?.clone();
         let raw = ConsumerConfig { fetch_partitions: raw_partitions, ..config.raw_consumer() };
         let (consumer, events) = Consumer::subscribe(&config.kafka, raw).context("join the group")?;
         let dead_letters = DeadLetters::new(producer.clone(), &config.topics.rejected, STAGE, &config.consumer.group);
@@ -121,6 +132,8 @@ impl App {
             kafka: config.kafka.clone(),
             topics: config.topics.clone(),
             lane: config.lane,
+            raw_id: raw_id.0,
+            readiness: health.readiness.clone(),
             settings: config.settings(),
             rules,
             memory: Memory::new(config.settings().history.bytes),
@@ -135,9 +148,12 @@ impl App {
             dead_letters,
             devices,
         });
+        let replaced = topic_replaced(config.kafka.clone(), known, TOPICS_EVERY);
         let running = Running::new(line, events, &config, health);
         tokio::select! {
             biased;
+            // Positions and history mean nothing in another topic; a new start finds out what does.
+            (topic, id) = replaced => bail!("topic {topic} was created again, its id is {id} now"),
             ended = &mut follower => ended.context("follow the device topic").and_then(|()| bail!("device topic ended")),
             ended = running.run(shutdown) => ended,
         }
@@ -161,6 +177,27 @@ async fn check_topics(admin: &Admin, topics: &Topics) -> anyhow::Result<(usize, 
         );
     }
     Ok((raw, count(&topics.devices).await?))
+}
+
+/// The ids of the raw topic, of the topic of decisions and of the devices' topic, in this order.
+async fn topic_ids(config: &Config) -> anyhow::Result<Vec<(String, TopicId)>> {
+    let topics = &config.topics;
+    let mut known = Vec::new();
+    for topic in [&topics.raw, &topics.validated, &topics.devices] {
+        let mut backoff = config.backoff.clone();
+        let id = loop {
+            match topic_id(&config.kafka, topic).await {
+                Ok(id) => break id,
+                Err(error @ AdminError::NoTopicId(_)) => return Err(error.into()),
+                Err(error) => {
+                    tracing::warn!(kafka.topic = topic, error = %error, "wait for the broker");
+                    sleep(backoff.next_delay(&mut rand::rng())).await;
+                }
+            }
+        };
+        known.push((topic.clone(), id));
+    }
+    Ok(known)
 }
 
 /// Waits until the table holds all devices that the topic held at the start.

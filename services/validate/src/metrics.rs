@@ -1,6 +1,7 @@
 //! Names, units and meaning of the service's own metrics, and their emission per block. What the Kafka client counts
 //! (lag, records read, dead letters by code, pauses, rebalances) has the prefix `kafka_` and is `kafka-pipeline`'s.
 
+use crate::core::checkpoint::Refused;
 use crate::core::history::History;
 use crate::core::replay::Outcomes;
 use crate::core::tally::Tally;
@@ -33,6 +34,8 @@ pub const REBUILT: &str = "validate_rebuilt_decisions_total";
 pub const UNREADABLE: &str = "validate_unreadable_decisions_total";
 /// Raw offsets that were removed before anybody decided about them.
 pub const LOST: &str = "validate_lost_offsets_total";
+/// Partitions that are not decided about until an operator has decided, by `reason`: replaced, truncated.
+pub const REFUSED: &str = "validate_refused";
 /// Bytes of a partition's history, by `partition`.
 pub const HISTORY_BYTES: &str = "validate_history_size_bytes";
 /// Devices in a partition's history, by `partition`.
@@ -74,6 +77,14 @@ pub fn describe() {
         "Between the timestamp of the newest decided message and its decision's delivery"
     );
     describe_gauge!(RESUMED_AT, Unit::Count, "Raw offset where a partition went on after its last assignment");
+    describe_gauge!(
+        REFUSED,
+        Unit::Count,
+        "Partitions that are not decided about until an operator has decided, by reason"
+    );
+    for reason in Refused::REASONS {
+        gauge!(REFUSED, "reason" => reason).set(0.0);
+    }
     describe_gauge!(HISTORY_BYTES, Unit::Bytes, "Bytes of a partition's history");
     describe_gauge!(HISTORY_DEVICES, Unit::Count, "Devices in a partition's history");
     describe_gauge!(DEVICES, Unit::Count, "Devices in the table");
@@ -140,6 +151,11 @@ pub(crate) fn rebuilt(learning: crate::core::block::Learning, took: Duration) {
 
 pub(crate) fn lost(count: i64) {
     counter!(LOST).increment(count.unsigned_abs());
+}
+
+/// One partition more or less that is refused.
+pub(crate) fn refused(reason: &'static str, change: f64) {
+    gauge!(REFUSED, "reason" => reason).increment(change);
 }
 
 pub(crate) fn devices(count: usize) {
@@ -209,6 +225,7 @@ mod tests {
             "validate_readings_suspect_total{rule}",
             "validate_rebuild_seconds{}",
             "validate_rebuilt_decisions_total{}",
+            "validate_refused{reason}",
             "validate_rejections_total{code}",
             "validate_replay_outcomes_total{outcome}",
             "validate_resume_offset{partition}",

@@ -108,6 +108,7 @@ fn add(sum: &mut Reached, one: &Reached) {
     sum.snapshots += one.snapshots;
     sum.deaths += one.deaths;
     sum.refusals += one.refusals;
+    sum.ended += one.ended;
 }
 
 fn show_steps(out: &mut impl Write, report: &Report, of: usize) -> anyhow::Result<()> {

@@ -44,12 +44,12 @@ fn check_decisions(world: &World) -> Result<(), String> {
     Ok(())
 }
 
-/// The rows of a table are exactly those below its heads; and the heads are at the end, unless the route was refused.
+/// The rows of a table are exactly those below its heads; and the heads are at the end, unless the partition was refused.
 fn check_table(world: &World, number: usize) -> Result<(), String> {
     let table = &world.tables[number];
-    let refused = world.refused_tables.contains(&number);
     let mut expected = BTreeSet::new();
     for partition in 0..world.partitions {
+        let refused = world.refused_heads.contains(&(number, partition));
         let next = table.head(partition).map_or(0, |head| head.next);
         let end = end_of_source(world, table.route, partition);
         if next != end && !refused {

@@ -57,8 +57,10 @@ pub struct Reached {
     pub snapshots: u64,
     /// Processes that died or were ended.
     pub deaths: u64,
-    /// Processes that refused to go on.
+    /// Partitions that processes refused, and processes that refused to go on at all.
     pub refusals: u64,
+    /// Processes that refused to go on at all.
+    pub ended: u64,
 }
 
 /// Runs a seed.
@@ -182,12 +184,14 @@ impl Simulation {
             Outcome::Idle => return false,
             Outcome::Moved => {}
             Outcome::Ended(why) => self.crash(index, 0, &why),
+            Outcome::PartitionRefused(why) => {
+                let role = *role;
+                self.refused(role, &why);
+            }
             Outcome::Refused(why) => {
-                self.reached.refusals += 1;
-                if self.plan.disaster.is_none() {
-                    let role = *role;
-                    self.world.violated(|| format!("{role:?} refuses although nothing was removed: {why}"));
-                }
+                let role = *role;
+                self.refused(role, &why);
+                self.reached.ended += 1;
                 self.crash(index, 0, &why);
             }
             Outcome::Defect(why) => {
@@ -196,6 +200,15 @@ impl Simulation {
             }
         }
         true
+    }
+
+    /// Somebody refuses something, which only a disaster may make them do.
+    fn refused(&mut self, role: Role, why: &str) {
+        self.reached.refusals += 1;
+        self.world.note(|| format!("{role:?} refuses: {why}"));
+        if self.plan.disaster.is_none() {
+            self.world.violated(|| format!("{role:?} refuses although nothing was removed: {why}"));
+        }
     }
 
     /// A process dies, with whatever it had in its memory, and starts again as another.
@@ -310,9 +323,9 @@ impl Simulation {
             }
             let mut moved = self.settle_world();
             for index in 0..self.processes.len() {
-                let before = self.reached.refusals;
+                let before = self.reached.ended;
                 moved |= self.act(index, Fate::Fine, (turn * 7 + index * 3) as u8);
-                self.processes[index].down |= self.reached.refusals > before;
+                self.processes[index].down |= self.reached.ended > before;
             }
             quiet = if moved { 0 } else { quiet + 1 };
             if quiet > QUIET {

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::TopicPartitionList;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, ConfigSource, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
 };
@@ -15,11 +14,12 @@ use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::{FromClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
 
 pub use self::cluster::{Broker, Cluster};
-pub use self::topic_id::{TopicId, topic_id};
+pub use self::topic_id::{TopicId, topic_id, topic_replaced};
 use crate::config::{CreateError, KafkaConfig};
-use crate::record::TopicPartition;
+use crate::record::{NextOffset, TopicPartition};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -189,6 +189,20 @@ impl Admin {
     /// [`AdminError::UnknownTopic`], [`AdminError::Refused`] or [`AdminError::Query`].
     pub async fn delete_topic(&self, topic: &str) -> Result<(), AdminError> {
         outcome(self.admin.delete_topics(&[topic], &options()).await.map_err(AdminError::Query)?)
+    }
+
+    /// Removes the records of a partition below an offset, as retention does; returns the oldest offset that is left.
+    ///
+    /// # Errors
+    /// [`AdminError::Refused`] or [`AdminError::Query`].
+    pub async fn delete_records(&self, at: &TopicPartition, before: NextOffset) -> Result<i64, AdminError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&at.topic, at.partition, Offset::Offset(before.0)).map_err(AdminError::Query)?;
+        let done = self.admin.delete_records(&list, &options()).await.map_err(AdminError::Query)?;
+        let element = done.find_partition(&at.topic, at.partition);
+        let element = element.ok_or_else(|| AdminError::UnknownTopic(at.topic.to_string()))?;
+        element.error().map_err(AdminError::Query)?;
+        Ok(element.offset().to_raw().unwrap_or(before.0))
     }
 
     /// Raises the number of partitions. Changes the partition of keys: only for topics whose order does not depend on it.

@@ -46,13 +46,49 @@ pub async fn topic_id(kafka: &KafkaConfig, topic: &str) -> Result<TopicId, Admin
     ids.into_iter().next().ok_or_else(|| AdminError::NoTopicId(topic.to_owned()))
 }
 
+/// Waits until one of the topics has another identity than the one given with it, looking every so often; returns its name
+/// and the new identity. Topics that do not exist, and brokers that do not answer, are waited for.
+///
+/// The client does not do this for us: when a topic is created again under a running consumer and reaches the position
+/// of the old one before the next fetch, librdkafka 2.12 reads on from there as if nothing had happened.
+///
+/// # Cancel safety
+/// Safe.
+pub async fn topic_replaced(kafka: KafkaConfig, known: Vec<(String, TopicId)>, every: Duration) -> (String, TopicId) {
+    let known = Arc::new(known);
+    loop {
+        tokio::time::sleep(every).await;
+        let (kafka, known) = (kafka.clone(), Arc::clone(&known));
+        if let Ok(Some(found)) = tokio::task::spawn_blocking(move || find_replaced(&kafka, &known)).await {
+            return found;
+        }
+    }
+}
+
+fn find_replaced(kafka: &KafkaConfig, known: &[(String, TopicId)]) -> Option<(String, TopicId)> {
+    let asking = open(kafka).inspect_err(|error| tracing::debug!(error = %error, "topics were not looked at"));
+    let (client, lines) = asking.ok()?;
+    known.iter().find_map(|(topic, id)| match ask(&client, &lines, topic) {
+        Ok(found) => (found != *id).then(|| (topic.clone(), found)),
+        Err(error) => {
+            tracing::debug!(topic, error = %error, "topic was not looked at");
+            None
+        }
+    })
+}
+
 /// The identities of topics, in their order. Blocks.
 pub(super) fn topic_ids(kafka: &KafkaConfig, topics: &[String]) -> Result<Vec<TopicId>, AdminError> {
+    let (client, lines) = open(kafka)?;
+    topics.iter().map(|topic| ask(&client, &lines, topic)).collect()
+}
+
+/// A client that says what it learns, and where it says so.
+fn open(kafka: &KafkaConfig) -> Result<(BaseConsumer<Lines>, Lines), CreateError> {
     let lines = Lines::default();
     let mut config = kafka.client();
     config.set("debug", "topic,metadata").set_log_level(RDKafkaLogLevel::Debug);
-    let client = BaseConsumer::from_config_and_context(&config, lines.clone()).map_err(CreateError::from)?;
-    topics.iter().map(|topic| ask(&client, &lines, topic)).collect()
+    Ok((BaseConsumer::from_config_and_context(&config, lines.clone())?, lines))
 }
 
 fn ask(client: &BaseConsumer<Lines>, lines: &Lines, topic: &str) -> Result<TopicId, AdminError> {

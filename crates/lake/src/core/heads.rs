@@ -173,6 +173,16 @@ impl HeadSet {
         }
     }
 
+    /// Forgets the heads of earlier topics of the same name.
+    pub(super) fn retire_former(&mut self, key: &HeadKey) {
+        self.0.retain(|known, _| known.topic != key.topic || known.topic_id == key.topic_id);
+    }
+
+    /// Puts a head where an operator wants it. Not for commits of rows: these use [`Self::advance`].
+    pub(super) fn set(&mut self, key: HeadKey, head: Head) {
+        self.0.insert(key, head);
+    }
+
     /// The set after all advances, or an error and no change at all.
     ///
     /// # Errors

@@ -1,36 +1,16 @@
 //! A lake of its own for every test, and rows for it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use lake::{
-    Advance, CatalogConfig, CatalogKind, CommitRequest, Head, HeadKey, Lake, LakeConfig, LakeTable, PartitionValue,
-    S3Config, TableHeads, WrittenFile,
+    Advance, CommitRequest, Head, HeadKey, Lake, LakeConfig, LakeTable, PartitionValue, TableHeads, WrittenFile,
 };
-use test_support::{Stack, unique};
+use test_support::Stack;
 use uuid::Uuid;
 
 pub(crate) fn config() -> LakeConfig {
-    let stack = Stack::from_env();
-    let namespace = unique("laketest");
-    LakeConfig {
-        catalog: CatalogConfig {
-            kind: CatalogKind::Sql,
-            name: "laketest".to_owned(),
-            uri: stack.iceberg_catalog_url().as_str().into(),
-            warehouse: format!("s3://{}/laketest", stack.s3_bucket()),
-            properties: BTreeMap::new(),
-        },
-        s3: S3Config {
-            endpoint: stack.s3_endpoint(),
-            region: stack.s3_region(),
-            access_key: stack.s3_access_key().as_str().into(),
-            secret_key: stack.s3_secret_key().as_str().into(),
-            path_style: true,
-        },
-        namespace,
-    }
+    serde_json::from_value(Stack::from_env().lake("laketest")).unwrap()
 }
 
 pub(crate) async fn lake() -> Lake {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests end with a panic, as tests do")]
 
+mod clean;
 mod commit_race;
 mod common;
 mod files;

@@ -13,6 +13,7 @@ pub mod ordering;
 pub mod progress;
 mod reading_part;
 pub mod readings;
+pub mod refusals;
 pub mod rejected;
 pub mod rows;
 pub mod view;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lake::{Advance, Head, HeadKey, HeadSet, TopicReplaced};
+use lake::{Advance, Head, HeadKey, HeadSet, Refusal};
 
 /// A partition that the route owns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,40 +23,10 @@ impl Progress {
     }
 }
 
-/// Why a partition cannot be read on from where its table stands. An operator has to decide.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
-    /// The topic is not the one the table was fed from.
-    #[error(transparent)]
-    TopicReplaced(#[from] TopicReplaced),
-    /// Records that the table lacks have been removed by retention.
-    #[error("{key}: the table continues at offset {next}, but the oldest record left is {low}: {} records are lost", low - next)]
-    Expired {
-        /// The partition.
-        key: HeadKey,
-        /// Head of the table.
-        next: i64,
-        /// Oldest offset of the partition.
-        low: i64,
-    },
-    /// The table is ahead of the topic: the topic was truncated.
-    #[error(
-        "{key}: the table continues at offset {next}, but the topic ends at {high}: records were removed from its end"
-    )]
-    Truncated {
-        /// The partition.
-        key: HeadKey,
-        /// Head of the table.
-        next: i64,
-        /// End of the partition.
-        high: i64,
-    },
-}
-
 /// The partitions of a topic that a route owns: those that the group gave it, and how far each has come.
 ///
-/// A partition without progress waits to be begun. The two are kept apart because a restart takes time and may be cut
-/// short: the progress is void at once, the ownership is not.
+/// A partition without progress waits to be begun, or is refused. The two are kept apart because a restart takes time and
+/// may be cut short: the progress is void at once, the ownership is not.
 #[derive(Debug, Clone, Default)]
 pub struct Owned {
     assigned: BTreeSet<i32>,
@@ -116,15 +86,10 @@ impl Owned {
     /// Begins a partition where the table stands; returns the offset to read from.
     ///
     /// # Errors
-    /// [`Unreadable`] when the partition does not hold what the table needs next.
-    pub fn begin(&mut self, key: HeadKey, heads: &HeadSet, (low, high): (i64, i64)) -> Result<i64, Unreadable> {
-        let known = heads.get(&key)?;
-        let head = match known {
-            None => Head::starting_at(low),
-            Some(head) if head.next < low => return Err(Unreadable::Expired { key, next: head.next, low }),
-            Some(head) if head.next > high => return Err(Unreadable::Truncated { key, next: head.next, high }),
-            Some(head) => head,
-        };
+    /// [`Refusal`] when the partition does not hold what the table needs next.
+    pub fn begin(&mut self, key: HeadKey, heads: &HeadSet, (low, high): (i64, i64)) -> Result<i64, Refusal> {
+        let known = heads.standing(&key, (low, high))?;
+        let head = known.unwrap_or(Head::starting_at(low));
         let progress = Progress { committed: known.map(|head| head.next), began: head.next, head, key: key.clone() };
         self.assigned.insert(key.partition);
         self.progress.insert(key.partition, progress);
@@ -159,6 +124,11 @@ impl Owned {
     /// The progress of a partition, if it is owned and begun.
     pub fn get_mut(&mut self, partition: i32) -> Option<&mut Progress> {
         self.progress.get_mut(&partition)
+    }
+
+    /// Whether all begun partitions are of the topic with this id.
+    pub fn are_of(&self, topic_id: &str) -> bool {
+        self.progress.values().all(|progress| &*progress.key.topic_id == topic_id)
     }
 
     /// Whether no partition is owned.

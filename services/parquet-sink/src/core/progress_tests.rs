@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
-use lake::{Advance, Head, HeadKey, HeadSet};
+use lake::{Advance, Head, HeadKey, HeadSet, Refusal};
 use proptest::prelude::*;
 
-use super::progress::{Admission, AfterRefusal, Owned, Unreadable};
+use super::progress::{Admission, AfterRefusal, Owned};
 
 fn key(partition: i32) -> HeadKey {
     HeadKey::new("meter.readings.validated.v1", "id-1", partition)
@@ -32,10 +32,10 @@ fn reading_begins_at_the_head_or_at_the_oldest_record() {
 fn lost_and_truncated_records_are_refused() {
     let mut owned = Owned::default();
     let table = heads(&[(0, 17, 12)]);
-    assert_eq!(owned.begin(key(0), &table, (18, 20)), Err(Unreadable::Expired { key: key(0), next: 17, low: 18 }));
-    assert_eq!(owned.begin(key(0), &table, (0, 16)), Err(Unreadable::Truncated { key: key(0), next: 17, high: 16 }));
+    assert_eq!(owned.begin(key(0), &table, (18, 20)), Err(Refusal::Expired { key: key(0), next: 17, low: 18 }));
+    assert_eq!(owned.begin(key(0), &table, (0, 16)), Err(Refusal::Truncated { key: key(0), next: 17, high: 16 }));
     let replaced = owned.begin(HeadKey::new(&key(0).topic, "id-2", 0), &table, (0, 20));
-    assert!(matches!(replaced, Err(Unreadable::TopicReplaced(_))));
+    assert!(matches!(replaced, Err(Refusal::Replaced(_))));
     assert!(owned.is_empty());
 }
 

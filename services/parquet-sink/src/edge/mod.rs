@@ -1,5 +1,6 @@
 //! Thin IO: consume, decode, write, commit, announce. What is decided is decided in [`crate::core`].
 
+pub(crate) mod guard;
 pub(crate) mod hints;
 pub(crate) mod intake;
 mod isolate;

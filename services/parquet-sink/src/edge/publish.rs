@@ -29,7 +29,8 @@ const CONCURRENT_WRITES: usize = 4;
 pub(crate) enum Outcome {
     /// It is done.
     Done(Committed),
-    /// Somebody else took in some of the same records: what was gathered must be dropped.
+    /// Somebody else took in some of the same records, or the files waited for so long that a clean-up may have taken them:
+    /// what was gathered must be dropped.
     Overtaken,
 }
 
@@ -192,6 +193,10 @@ impl Publisher {
                             request.base = heads;
                         }
                     }
+                }
+                Err(CommitError::TooOld) => {
+                    self.metrics.conflict("too_old");
+                    return Ok(Some(Outcome::Overtaken));
                 }
                 Err(CommitError::Unknown(error) | CommitError::NotSent(error)) if error.is_transient() => {
                     if !series.wait(&error, stop).await {

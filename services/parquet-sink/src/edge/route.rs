@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use kafka_pipeline::{
-    Consumer, ConsumerError, Event, Events, KafkaConfig, NextOffset, RecordBlock, RevokeAck, StartAt, TopicPartition,
-    topic_id,
+    Consumer, ConsumerConfig, ConsumerError, Event, Events, KafkaConfig, NextOffset, RecordBlock, RevokeAck, StartAt,
+    TopicId, TopicPartition, topic_id,
 };
 use lake::{HeadKey, PartitionValue, TableHeads};
 use service_runtime::{Clock, SystemClock, fail_point};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::guard::Guard;
 use super::intake::Intake;
 use super::isolate::{Guarded, taken};
 use super::patience::{Component, Patience};
@@ -35,6 +36,10 @@ const TICK: Duration = Duration::from_millis(200);
 pub(crate) struct RouteSettings {
     pub(crate) topic: Arc<str>,
     pub(crate) kafka: KafkaConfig,
+    /// For a client that takes the place of one that has ended.
+    pub(crate) consumer: ConsumerConfig,
+    /// How often the identity of the topic and refused partitions are looked at again.
+    pub(crate) recheck_interval: Duration,
     pub(crate) triggers: CommitTriggers,
     pub(crate) revoke_grace: Duration,
     pub(crate) stop_grace: Duration,
@@ -44,6 +49,7 @@ pub(crate) struct RouteSettings {
 pub(crate) struct Route {
     pub(crate) settings: RouteSettings,
     pub(crate) consumer: Consumer,
+    pub(crate) guard: Guard,
     pub(crate) intake: Intake,
     pub(crate) publisher: Publisher,
     pub(crate) rows: Box<dyn TableRows>,
@@ -63,7 +69,8 @@ impl Route {
     /// Runs until `stop`, then commits what there is and leaves the group.
     ///
     /// # Errors
-    /// What another attempt cannot mend: the topic lacks what the table needs, the table is not ours, a defect.
+    /// What another attempt cannot mend: the table is not ours, access is denied, a defect. Partitions that lack what the
+    /// table needs are no error: they are refused and waited for.
     pub(crate) async fn run(mut self, mut events: Events, stop: CancellationToken) -> anyhow::Result<()> {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -72,13 +79,18 @@ impl Route {
                 biased;
                 () = stop.cancelled() => return self.finish().await,
                 event = events.recv() => match event {
+                    Some(Err(error @ ConsumerError::OffsetOutOfRange { .. })) => {
+                        Box::pin(self.rejoin(&error, &mut events, &stop)).await?;
+                    }
                     Some(event) => self.handle(event.context("consume")?, &stop).await?,
                     None => bail!("consumer has ended"),
                 },
+                found = self.guard.replaced() => self.on_replaced(&found, &stop).await?,
                 _ = ticks.tick() => {}
             }
             self.patience.beat();
             self.turn(&stop).await?;
+            self.recheck(&stop).await?;
         }
     }
 
@@ -92,7 +104,11 @@ impl Route {
     }
 
     /// Takes new partitions over from where the table stands.
-    async fn adopt(&mut self, partitions: Vec<TopicPartition>, stop: &CancellationToken) -> anyhow::Result<()> {
+    pub(super) async fn adopt(
+        &mut self,
+        partitions: Vec<TopicPartition>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
         if partitions.is_empty() {
             return Ok(());
         }
@@ -105,14 +121,30 @@ impl Route {
         self.begin(&adoption.begin, heads, stop).await
     }
 
-    /// Begins partitions at the heads.
+    /// Begins partitions at the heads, or refuses them.
     async fn begin(&mut self, partitions: &[i32], heads: TableHeads, stop: &CancellationToken) -> anyhow::Result<()> {
+        if partitions.is_empty() {
+            self.publisher.base = heads;
+            return Ok(());
+        }
         let Some(id) = self.topic_id(stop).await? else { return Ok(()) };
         for partition in partitions {
             let at = TopicPartition::new(Arc::clone(&self.settings.topic), *partition);
-            let key = HeadKey::new(&self.settings.topic, &id, *partition);
+            let key = HeadKey::new(&self.settings.topic, &id.0, *partition);
+            if self.guard.holds(&key, &heads.heads) {
+                continue;
+            }
             let Some(bounds) = self.bounds(&at, stop).await? else { return Ok(()) };
-            let next = self.owned.begin(key, &heads.heads, bounds).context("continue where the table stands")?;
+            let next = match self.owned.begin(key, &heads.heads, bounds) {
+                Ok(next) => next,
+                Err(refusal) => {
+                    self.guard.refuse(*partition, refusal);
+                    self.consumer.pause(&at).context("leave a partition alone")?;
+                    continue;
+                }
+            };
+            self.guard.accept(*partition);
+            self.consumer.resume(&at).context("start a partition")?;
             self.consumer.start(&at, StartAt::Offset(NextOffset(next))).context("start a partition")?;
             tracing::info!(
                 route = self.metrics.0,
@@ -123,13 +155,13 @@ impl Route {
             );
         }
         self.publisher.base = heads;
+        self.guard.watch(&self.settings, id);
         Ok(())
     }
 
-    async fn topic_id(&self, stop: &CancellationToken) -> anyhow::Result<Option<String>> {
+    async fn topic_id(&self, stop: &CancellationToken) -> anyhow::Result<Option<TopicId>> {
         let ask = || topic_id(&self.settings.kafka, &self.settings.topic);
-        let id = self.patience.until_done(Component::Kafka, stop, |_| true, ask).await?;
-        Ok(id.map(|id| id.to_string()))
+        self.patience.until_done(Component::Kafka, stop, |_| true, ask).await
     }
 
     async fn bounds(&self, at: &TopicPartition, stop: &CancellationToken) -> anyhow::Result<Option<(i64, i64)>> {
@@ -155,6 +187,7 @@ impl Route {
         };
         for at in &partitions {
             self.owned.release(at.partition);
+            self.guard.accept(at.partition);
         }
         fail_point("sink.before_revoke_ack").await;
         // The positions went out with the commit; the acknowledgement has nothing to add.
@@ -205,13 +238,16 @@ impl Route {
     }
 
     /// Writes everything and commits it; false when it did not happen, and then nothing is gathered any more.
-    async fn flush(&mut self, reason: CommitReason, stop: &CancellationToken) -> anyhow::Result<bool> {
+    pub(super) async fn flush(&mut self, reason: CommitReason, stop: &CancellationToken) -> anyhow::Result<bool> {
         if self.owned.advances().is_empty() {
             return Ok(true);
         }
         let partitions = self.rows.gathered().into_keys().collect();
         if !self.write_parts(partitions, stop).await? {
             return Ok(false);
+        }
+        if !self.is_same_topic(stop).await? {
+            return self.restart(stop).await.map(|()| false);
         }
         let outcome = self.publisher.commit(&self.owned, reason, stop).await?;
         match outcome {
@@ -224,7 +260,7 @@ impl Route {
                 if after.restart { self.restart(stop).await.map(|()| true) } else { Ok(true) }
             }
             Some(Outcome::Overtaken) => {
-                tracing::warn!(route = self.metrics.0, "table was moved by somebody else, starting from its heads");
+                tracing::warn!(route = self.metrics.0, "what was gathered is dropped, starting from the table's heads");
                 self.restart(stop).await.map(|()| false)
             }
             None => {
@@ -258,7 +294,7 @@ impl Route {
 
     /// Drops what was gathered, and with it how far the partitions have come. Always safe: the table does not know of it,
     /// and files without a commit are seen by nobody.
-    fn abandon(&mut self) {
+    pub(super) fn abandon(&mut self) {
         self.owned.abandon();
         self.drop_gathered();
     }

@@ -51,7 +51,7 @@ async fn letters_and_marks_are_in_the_lake_once_though_the_sink_is_killed() {
     let table = world.table(&tables::dead_letters()).await;
     set_aside(&world, 0, 0..5).await;
     set_aside(&world, 1, 0..3).await;
-    let slow = [("SINK__COMMIT_AGE", "1h"), ("SINK__IDLE_COMMIT_AGE", "2h")];
+    let slow = [("SINK__COMMIT_AGE", "30m"), ("SINK__IDLE_COMMIT_AGE", "2h")];
     let before = read();
     let doomed = world.start(world.config(&["dead_letters"], &slow)).await;
     eventually("the letters are in hand", async || read() >= before + 8).await;

@@ -8,6 +8,7 @@ mod happy_path;
 mod isolation;
 mod outage;
 mod poison;
+mod probe;
 mod rebalance;
 mod topics;
 mod world;

@@ -14,18 +14,22 @@ use tokio_util::sync::CancellationToken;
 use crate::world::{World, eventually};
 
 /// A TCP proxy that can be cut: connections break, new ones are refused.
-struct Cable {
+pub(crate) struct Cable {
     address: SocketAddr,
     target: String,
     plugged: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
 impl Cable {
-    async fn to(target: &str) -> Self {
+    pub(crate) async fn to(target: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut cable = Self { address: listener.local_addr().unwrap(), target: target.to_owned(), plugged: None };
         cable.serve(listener);
         cable
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     fn serve(&mut self, listener: TcpListener) {
@@ -44,13 +48,13 @@ impl Cable {
         self.plugged = Some((cut, accepting));
     }
 
-    async fn cut(&mut self) {
+    pub(crate) async fn cut(&mut self) {
         let (cut, accepting) = self.plugged.take().unwrap();
         cut.cancel();
         accepting.await.unwrap();
     }
 
-    async fn plug_in(&mut self) {
+    pub(crate) async fn plug_in(&mut self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
         self.serve(listener);
     }

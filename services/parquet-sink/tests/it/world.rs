@@ -11,7 +11,8 @@ use kafka_pipeline::{
     Admin, KafkaConfig, NextOffset, Producer, ProducerConfig, ProducerRecord, RecordBlock, Registry, RegistryConfig,
     StartAt, TopicPartition, TopicSpec, frame, read_tail,
 };
-use lake::{HeadKey, Lake, LakeTable, TableSpec};
+use lake::core::reset::{Feed, Log, Target, plan};
+use lake::{CommitError, GAP_VERSION, GapReport, HeadKey, Lake, LakeTable, TableSpec};
 use meter_model::{Commodity, Kind, LocalDay, RejectCode, Verdict};
 use meterway_schemas::encode::{self, Reading, Rejection, ValidatedBatch, ValidatedReading};
 use meterway_schemas::{Contract, Source, VALIDATED_BATCH};
@@ -20,6 +21,7 @@ use service_runtime::{Clock, Liveness, MetricsHandle, Readiness, Runtime, Servic
 use test_support::{Stack, unique};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// How long anything may take. Joining a group alone takes three to six seconds.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -37,6 +39,7 @@ pub(crate) struct World {
 /// The service at work.
 pub(crate) struct Sink {
     stop: CancellationToken,
+    readiness: Readiness,
     running: JoinHandle<anyhow::Result<()>>,
 }
 
@@ -98,6 +101,7 @@ impl World {
         set("LAKE__S3__PATH_STYLE", "true");
         set("SINK__COMMIT_AGE", "300ms");
         set("SINK__IDLE_COMMIT_AGE", "600ms");
+        set("SINK__RECHECK_INTERVAL", "500ms");
         set("SINK__PROBE_STORE", "false");
         set("SINK__SOURCE_TOPIC", &self.topic("raw"));
         set("SINK__COMMITS_TOPIC", &self.topic("commits"));
@@ -120,21 +124,57 @@ impl World {
         environment
     }
 
+    /// Deletes a topic and creates it again.
+    pub(crate) async fn replace_topic(&self, name: &str) {
+        let admin = Admin::connect(&self.kafka).await.unwrap();
+        let topic = self.topic(name);
+        admin.delete_topic(&topic).await.unwrap();
+        eventually("topic is gone", async || !matches!(admin.watermarks(&topic).await, Ok(marks) if !marks.is_empty()))
+            .await;
+        self.create_topic(name).await;
+    }
+
+    /// Moves the heads of a table by hand, as `meterway lake reset-head` does.
+    pub(crate) async fn reset_heads(&self, table: &LakeTable, topic: &str, target: Target, feed: Feed) -> GapReport {
+        let topic = self.topic(topic);
+        let id = kafka_pipeline::topic_id(&self.kafka, &topic).await.unwrap().to_string();
+        let marks = Admin::connect(&self.kafka).await.unwrap().watermarks(&topic).await.unwrap();
+        let log = |(partition, low, high)| Log { key: HeadKey::new(&topic, &id, partition), low, high, cut: None };
+        let logs: Vec<_> = marks.into_iter().map(log).collect();
+        loop {
+            let base = table.heads().await.unwrap();
+            let planned = plan(&base.heads, (&logs, true), target, feed).unwrap();
+            let report = GapReport {
+                v: GAP_VERSION,
+                id: Uuid::now_v7(),
+                table: table.name().to_owned(),
+                at_micros: SystemClock.now_micros(),
+                reason: "a test".to_owned(),
+                gaps: planned.gaps,
+            };
+            match table.move_heads(&base, planned.heads, &report).await {
+                Ok(_) => return report,
+                // The sink has committed.
+                Err(CommitError::Stale { .. }) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    }
+
     pub(crate) async fn start(&self, config: Config) -> Sink {
-        let runtime = Runtime {
-            shutdown: CancellationToken::new(),
-            readiness: Readiness::default(),
-            liveness: Liveness::default(),
-            metrics: MetricsHandle::install().unwrap(),
-            admin_address: ([127, 0, 0, 1], 0).into(),
-        };
-        let stop = runtime.shutdown.clone();
+        let runtime = runtime();
+        let (stop, readiness) = (runtime.shutdown.clone(), runtime.readiness.clone());
         let app = App::build(config, &runtime).await.unwrap();
         let running = tokio::spawn({
             let stop = stop.clone();
             async move { app.run(stop).await }
         });
-        Sink { stop, running }
+        Sink { stop, readiness, running }
+    }
+
+    /// Starts a service that refuses to; why.
+    pub(crate) async fn refused_start(&self, config: Config) -> String {
+        format!("{:#}", App::build(config, &runtime()).await.unwrap_err())
     }
 
     /// Produces decisions about consecutive source offsets, each with `readings` accepted readings and one rejection for
@@ -326,6 +366,29 @@ impl Sink {
     /// Waits until the service ends by itself.
     pub(crate) async fn ended(self) -> anyhow::Result<()> {
         tokio::time::timeout(PATIENCE, self.running).await.context("it should have ended by itself")?.context("join")?
+    }
+
+    /// Waits until `/ready` gives a reason with these words.
+    pub(crate) async fn refuses(&self, words: &str) {
+        eventually("the refusal shows", async || {
+            assert!(!self.running.is_finished(), "it should stay up");
+            self.readiness.unready_reason().is_some_and(|reason| reason.contains(words))
+        })
+        .await;
+    }
+
+    pub(crate) async fn is_ready(&self) {
+        eventually("the service is ready", async || self.readiness.unready_reason().is_none()).await;
+    }
+}
+
+fn runtime() -> Runtime {
+    Runtime {
+        shutdown: CancellationToken::new(),
+        readiness: Readiness::default(),
+        liveness: Liveness::default(),
+        metrics: MetricsHandle::install().unwrap(),
+        admin_address: ([127, 0, 0, 1], 0).into(),
     }
 }
 

@@ -1,16 +1,12 @@
 //! A warehouse and a lake of their own for each test.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{
     ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use lake::{
-    CatalogConfig, CatalogKind, Column, ColumnType, CommitRequest, Lake, LakeConfig, LakeFile, LakeTable,
-    PartitionValue, S3Config, WrittenFile,
-};
+use lake::{Column, ColumnType, CommitRequest, Lake, LakeConfig, LakeFile, LakeTable, PartitionValue, WrittenFile};
 use redshift_double::{Double, Isolation, S3Settings, Settings};
 use redshift_loader::core::job::{LoadJob, LoadOutcome};
 use redshift_loader::core::table::LoadTable;
@@ -223,24 +219,7 @@ async fn connect(url: &str) -> Client {
 
 pub(crate) fn lake_config() -> LakeConfig {
     service_runtime::install_crypto_provider();
-    let stack = Stack::from_env();
-    LakeConfig {
-        namespace: unique("loader_it"),
-        catalog: CatalogConfig {
-            kind: CatalogKind::Sql,
-            name: "loader-it".into(),
-            uri: stack.iceberg_catalog_url().as_str().into(),
-            warehouse: format!("s3://{}/loader-it", stack.s3_bucket()),
-            properties: BTreeMap::new(),
-        },
-        s3: S3Config {
-            endpoint: stack.s3_endpoint(),
-            region: stack.s3_region(),
-            access_key: stack.s3_access_key().as_str().into(),
-            secret_key: stack.s3_secret_key().as_str().into(),
-            path_style: true,
-        },
-    }
+    serde_json::from_value(Stack::from_env().lake("loader_it")).unwrap()
 }
 
 pub(crate) async fn table(name: &str) -> (LoadTable, LakeTable) {

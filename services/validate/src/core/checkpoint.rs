@@ -56,37 +56,94 @@ pub enum Resume {
     At(i64),
     /// At the first record that is left: those before it were removed undecided.
     Lost {
+        /// First offset that nobody decided about.
+        from: i64,
         /// First record left.
         at: i64,
-        /// How many offsets nobody decided about.
-        count: i64,
     },
-    /// There are no decisions: at the group's offset if it has one, else at the beginning.
-    Fresh,
+    /// There are no decisions: at the first record that is left. Not at the group's offset: when the output was created
+    /// again, or its retention is shorter than the raw topic's, decisions that nobody has taken in may be gone, and only
+    /// deciding again brings them back. Whoever took them in drops the second decision.
+    Fresh {
+        /// First record left.
+        at: i64,
+    },
 }
 
-/// The decisions don't belong to this raw partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "decisions reach source offset {decided}, but the raw partition ends at {end}: was the raw topic created anew?"
-)]
-pub struct Mismatch {
-    /// Highest source offset decided.
-    pub decided: i64,
-    /// Next offset that the raw partition will assign.
-    pub end: i64,
+/// Header of decisions: id of the raw topic they are about. The last decision of every block has it.
+pub const SOURCE_TOPIC_ID: &str = "x-source-topic-id";
+/// Header of the first decision behind a gap: the first of the source offsets before it that retention removed undecided.
+pub const SOURCE_LOST_FROM: &str = "x-source-lost-from";
+
+/// A raw partition as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawLog<'a> {
+    /// Id of its topic.
+    pub topic_id: &'a str,
+    /// First offset left.
+    pub low: i64,
+    /// Next offset that it will assign.
+    pub high: i64,
 }
 
-/// Finds where to begin in a raw partition that holds the offsets `[low, high)`.
+/// The decisions are not about this raw partition. Going on would leave messages out, so an operator has to decide.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The raw topic was created again.
+    #[error(
+        "the decisions are about a raw topic with the id {decided}, the topic of that name now has the id {found}: it was \
+         created again; see docs/runbooks/topic-replaced.md"
+    )]
+    Replaced {
+        /// Id of the topic that was decided about.
+        decided: String,
+        /// Id of the topic that exists.
+        found: String,
+    },
+    /// The raw topic lost its end.
+    #[error(
+        "decisions reach source offset {decided}, but the raw partition ends at {end}: records were removed from its end; \
+         see docs/runbooks/topic-truncated.md"
+    )]
+    Truncated {
+        /// Highest source offset decided.
+        decided: i64,
+        /// Next offset that the raw partition will assign.
+        end: i64,
+    },
+}
+
+impl Refused {
+    /// Every value of [`Self::reason`].
+    pub const REASONS: [&'static str; 2] = ["replaced", "truncated"];
+
+    /// One word of a closed list, for metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Replaced { .. } => "replaced",
+            Self::Truncated { .. } => "truncated",
+        }
+    }
+}
+
+/// Finds where to begin in a raw partition. `stamped` is the topic id that the newest decisions name; those of
+/// releases without that header name none.
+///
+/// Records that retention removed are passed over, not waited for: every hour of waiting loses more of them. The gap
+/// stands in the next decision ([`SOURCE_LOST_FROM`]) and is counted by everybody who reads the decisions.
 ///
 /// # Errors
-/// [`Mismatch`] when decisions exist about offsets that the partition has not reached.
-pub fn resume(checkpoint: Checkpoint, low: i64, high: i64) -> Result<Resume, Mismatch> {
-    match checkpoint.next() {
-        None => Ok(Resume::Fresh),
-        Some(next) if next > high => Err(Mismatch { decided: next - 1, end: high }),
-        Some(next) if next < low => Ok(Resume::Lost { at: low, count: low - next }),
-        Some(next) => Ok(Resume::At(next)),
+/// [`Refused`] when the decisions are about something else than this partition.
+pub fn resume(checkpoint: Checkpoint, stamped: Option<&str>, raw: RawLog<'_>) -> Result<Resume, Refused> {
+    let RawLog { topic_id, low, high } = raw;
+    match (checkpoint.next(), stamped) {
+        (None, _) => Ok(Resume::Fresh { at: low }),
+        (Some(_), Some(decided)) if decided != topic_id => {
+            Err(Refused::Replaced { decided: decided.to_owned(), found: topic_id.to_owned() })
+        }
+        (Some(next), _) if next > high => Err(Refused::Truncated { decided: next - 1, end: high }),
+        (Some(next), _) if next < low => Ok(Resume::Lost { from: next, at: low }),
+        (Some(next), _) => Ok(Resume::At(next)),
     }
 }
 
@@ -98,7 +155,9 @@ pub struct OwnOutput {
 
 /// Somebody else wrote into the partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("another writer is active: our decision got offset {found}, expected {expected}")]
+#[error(
+    "another writer is active, or the topic of decisions was created again: our decision got offset {found}, expected {expected}"
+)]
 pub struct Foreign {
     /// Offset that our decision should have got.
     pub expected: i64,
@@ -210,12 +269,24 @@ mod tests {
     #[test]
     fn resumes_behind_the_last_decision_that_the_raw_partition_allows() {
         let mut checkpoint = Checkpoint::default();
-        assert_eq!(resume(checkpoint, 0, 50), Ok(Resume::Fresh));
+        let raw = |low, high| RawLog { topic_id: "a", low, high };
+        assert_eq!(resume(checkpoint, None, raw(7, 50)), Ok(Resume::Fresh { at: 7 }));
         checkpoint.observe(19);
-        assert_eq!(resume(checkpoint, 0, 50), Ok(Resume::At(20)));
-        assert_eq!(resume(checkpoint, 0, 20), Ok(Resume::At(20)));
-        assert_eq!(resume(checkpoint, 30, 50), Ok(Resume::Lost { at: 30, count: 10 }));
-        assert_eq!(resume(checkpoint, 0, 5), Err(Mismatch { decided: 19, end: 5 }));
+        assert_eq!(resume(checkpoint, Some("a"), raw(0, 50)), Ok(Resume::At(20)));
+        assert_eq!(resume(checkpoint, None, raw(0, 20)), Ok(Resume::At(20)));
+        assert_eq!(resume(checkpoint, Some("a"), raw(30, 50)), Ok(Resume::Lost { from: 20, at: 30 }));
+        let truncated = resume(checkpoint, Some("a"), raw(0, 5)).unwrap_err();
+        assert_eq!(truncated, Refused::Truncated { decided: 19, end: 5 });
+        let replaced = resume(checkpoint, Some("b"), raw(0, 50)).unwrap_err();
+        assert_eq!([replaced.reason(), truncated.reason()], Refused::REASONS);
+        assert!(replaced.to_string().contains("docs/runbooks/topic-replaced.md"));
+        assert!(truncated.to_string().contains("docs/runbooks/topic-truncated.md"));
+    }
+
+    #[test]
+    fn an_output_without_decisions_says_nothing_about_the_raw_topic() {
+        let raw = RawLog { topic_id: "b", low: 3, high: 9 };
+        assert_eq!(resume(Checkpoint::default(), Some("a"), raw), Ok(Resume::Fresh { at: 3 }));
     }
 
     #[test]

@@ -7,11 +7,11 @@ use kafka_pipeline::{
     BatchDecoder, Consumer, ConsumerError, DeadLetters, DecodeError, Decoded, DeliveryError, KafkaConfig, Producer,
     RecordBlock, Registry, SendError, TopicPartition,
 };
-use service_runtime::{Backoff, Clock, sleep};
+use service_runtime::{Backoff, Clock, Readiness, sleep};
 
 use crate::config::{Lane, Topics};
 use crate::core::block::NotTheContract;
-use crate::core::checkpoint::{Foreign, Mismatch};
+use crate::core::checkpoint::{Foreign, Refused};
 use crate::core::decide::Settings;
 use crate::core::rules::Rule;
 use crate::edge::devices::Devices;
@@ -22,6 +22,9 @@ pub(crate) struct Line {
     pub(crate) kafka: KafkaConfig,
     pub(crate) topics: Topics,
     pub(crate) lane: Lane,
+    /// Id of the raw topic when the process began; it ends when the topic gets another.
+    pub(crate) raw_id: String,
+    pub(crate) readiness: Readiness,
     pub(crate) settings: Settings,
     pub(crate) rules: &'static [Rule],
     /// For the histories of all partitions.
@@ -41,8 +44,8 @@ pub(crate) struct Line {
     pub(crate) devices: Arc<Devices>,
 }
 
-/// Why a partition can't go on. All of them end the process: what was decided is in the output, and the next start goes
-/// on from there.
+/// Why a partition can't go on. All but one end the process: what was decided is in the output, and the next start goes on
+/// from there.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LineError {
     /// The raw topic, or the tail of the output, can't be read.
@@ -60,9 +63,9 @@ pub(crate) enum LineError {
     /// The decoder gave something else than the contract.
     #[error("decode a block")]
     Contract(#[from] NotTheContract),
-    /// The output is about another raw topic.
+    /// The output is about something else than this raw partition. The only one that does not end the process.
     #[error("resume behind the last decision")]
-    Mismatch(#[from] Mismatch),
+    Refused(#[from] Refused),
     /// The output has records, and none of them is a decision.
     #[error("resume behind the last decision: none of the last {records} records of {at} is a decision")]
     NoDecision {

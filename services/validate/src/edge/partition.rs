@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kafka_pipeline::{
-    BatchDecoder, Delivered, DeliveryError, DeliveryReceipt, NextOffset, ProducerRecord, RecordBlock, TopicPartition,
+    BatchDecoder, Delivered, DeliveryError, DeliveryReceipt, NextOffset, ProducerRecord, RecordBlock, StartAt,
+    TopicPartition,
 };
 use meterway_schemas::READING_BATCH;
 use service_runtime::fail_point;
@@ -13,10 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::line::{Line, LineError};
 use super::memory::Held;
+use super::objection::Objection;
 use super::queue::BlockReceiver;
 use super::resume::{Resumed, resume_partition};
 use crate::config::Lane;
 use crate::core::block::{BlockDecider, DecidedBlock, has_unknown_device};
+use crate::core::checkpoint::{SOURCE_LOST_FROM, SOURCE_TOPIC_ID};
 use crate::core::flight::{Flight, Sent};
 use crate::metrics;
 
@@ -40,7 +43,16 @@ impl PartitionWorker {
         let resumed = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(None),
-            resumed = resume_partition(&self.line, self.at.partition) => resumed?,
+            resumed = resume_partition(&self.line, self.at.partition) => resumed,
+        };
+        let resumed = match resumed {
+            // Left unread until it is taken away, or until a topic is created again, which ends the process.
+            Err(LineError::Refused(refused)) => {
+                let _objection = Objection::new(&self.line.readiness, &self.at, &refused);
+                stop.cancelled().await;
+                return Ok(None);
+            }
+            resumed => resumed?,
         };
         let mut writer = Writer::new(&self, resumed)?;
         loop {
@@ -70,6 +82,8 @@ struct Writer {
     decoder: BatchDecoder,
     decider: BlockDecider,
     decided: DecidedBlock,
+    /// To be said with the next decision.
+    lost_from: Option<String>,
     flight: Flight,
     /// Of the last decision of each block of the flight.
     receipts: VecDeque<DeliveryReceipt>,
@@ -80,7 +94,7 @@ impl Writer {
     fn new(worker: &PartitionWorker, resumed: Resumed) -> Result<Self, LineError> {
         let line = Arc::clone(&worker.line);
         let decoder = BatchDecoder::new(line.registry.clone(), READING_BATCH.avsc)?;
-        line.consumer.start(&worker.at, resumed.start)?;
+        line.consumer.start(&worker.at, StartAt::Offset(resumed.start))?;
         let decider = BlockDecider::new(resumed.validator, line.schema_id);
         Ok(Self {
             decider: match line.lane {
@@ -91,6 +105,7 @@ impl Writer {
             line,
             at: worker.at.clone(),
             decided: DecidedBlock::default(),
+            lost_from: resumed.lost_from.map(|from| from.to_string()),
             flight: Flight::new(resumed.output, MAX_IN_FLIGHT),
             receipts: VecDeque::new(),
             _memory: resumed.memory,
@@ -139,14 +154,20 @@ impl Writer {
         let decisions = self.decided.decisions().len();
         for (number, (record, bytes)) in self.decided.decisions().enumerate() {
             let raw = block.get(record);
+            let is_last = number + 1 == decisions;
+            let lost = self.lost_from.take();
+            let lost = lost.as_ref().map(|from| (SOURCE_LOST_FROM, from.as_bytes()));
+            let stamp = is_last.then_some((SOURCE_TOPIC_ID, self.line.raw_id.as_bytes()));
+            let headers: Vec<_> = lost.into_iter().chain(stamp).collect();
             let decision = ProducerRecord {
                 topic: &self.line.topics.validated,
                 partition: Some(self.at.partition),
                 key: raw.key,
                 payload: Some(bytes),
+                headers: &headers,
                 ..ProducerRecord::default()
             };
-            if number + 1 < decisions {
+            if !is_last {
                 group.send(decision).await?;
             } else {
                 let receipt = self.line.producer.send(decision).await?;

@@ -34,15 +34,8 @@ impl Fixture {
         let registry_url = stack.schema_registry_url();
         let registry = Registry::new(&RegistryConfig { url: registry_url.clone() }).unwrap();
         let admin = Admin::connect(&kafka).await.unwrap();
-        for (topic, policy) in
-            [("raw", "delete"), ("validated", "delete"), ("rejected", "delete"), ("devices", "compact")]
-        {
-            let configs = BTreeMap::from([
-                ("cleanup.policy".to_owned(), policy.to_owned()),
-                ("max.message.bytes".to_owned(), (8 << 20).to_string()),
-            ]);
-            let spec = TopicSpec { name: format!("{name}.{topic}"), partitions, replication: 1, configs };
-            admin.create_topic(&spec).await.unwrap();
+        for topic in ["raw", "validated", "rejected", "devices"] {
+            admin.create_topic(&spec(&name, topic, partitions)).await.unwrap();
         }
         let raw_schema_id = registry.register(&format!("{name}.raw-value"), READING_BATCH.avsc).await.unwrap();
         let devices = AvroWriter::new(&registry, &format!("{name}.devices-value"), DEVICE.avsc).await.unwrap();
@@ -52,6 +45,16 @@ impl Fixture {
 
     pub(crate) fn topic(&self, topic: &str) -> String {
         format!("{}.{topic}", self.name)
+    }
+
+    /// Deletes a topic and creates it again.
+    pub(crate) async fn replace_topic(&self, topic: &str, partitions: i32) {
+        self.admin.delete_topic(&self.topic(topic)).await.unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(error) = self.admin.create_topic(&spec(&self.name, topic, partitions)).await {
+            assert!(Instant::now() < deadline, "{error}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// Registers devices.
@@ -103,11 +106,20 @@ impl Fixture {
 
     /// As [`Self::start`], with further settings in TOML.
     pub(crate) fn start_with(&self, settings: &str) -> Process {
-        self.start_armed("", settings)
+        self.start_as(&unique("validate"), "", settings)
     }
 
     /// As [`Self::start_with`], with fail points.
     pub(crate) fn start_armed(&self, fail_points: &str, settings: &str) -> Process {
+        self.start_as(&unique("validate"), fail_points, settings)
+    }
+
+    /// As [`Self::start_with`], in a given group.
+    pub(crate) fn start_in(&self, consumer_group: &str, settings: &str) -> Process {
+        self.start_as(consumer_group, "", settings)
+    }
+
+    fn start_as(&self, consumer_group: &str, fail_points: &str, settings: &str) -> Process {
         let port = free_port();
         let Self { name, registry_url, kafka, .. } = self;
         let bootstrap = &kafka.bootstrap_servers;
@@ -117,7 +129,7 @@ impl Fixture {
              [kafka]\nbootstrap_servers = \"{bootstrap}\"\n[registry]\nurl = \"{registry_url}\"\n\
              [topics]\n{}[consumer]\ngroup = \"{}\"\n{settings}",
             topics.concat(),
-            unique("validate"),
+            consumer_group,
         );
         let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
         std::fs::write(file.path(), config).unwrap();
@@ -165,6 +177,15 @@ impl Fixture {
     }
 }
 
+fn spec(name: &str, topic: &str, partitions: i32) -> TopicSpec {
+    let policy = if topic == "devices" { "compact" } else { "delete" };
+    let configs = BTreeMap::from([
+        ("cleanup.policy".to_owned(), policy.to_owned()),
+        ("max.message.bytes".to_owned(), (8 << 20).to_string()),
+    ]);
+    TopicSpec { name: format!("{name}.{topic}"), partitions, replication: 1, configs }
+}
+
 /// A running process of the service; killed when dropped.
 pub(crate) struct Process {
     child: Child,
@@ -203,6 +224,16 @@ impl Process {
 
     /// The body of an admin page, once it is answered with 200.
     pub(crate) async fn page(&self, path: &str) -> String {
+        self.until(path, |answer| answer.starts_with("HTTP/1.1 200")).await
+    }
+
+    /// Waits until `/ready` refuses with these words.
+    pub(crate) async fn refuses(&self, words: &str) {
+        self.until("/ready", |answer| answer.starts_with("HTTP/1.1 503") && answer.contains(words)).await;
+    }
+
+    /// The body of an admin page, once its answer is as wanted.
+    async fn until(&self, path: &str, wanted: impl Fn(&str) -> bool) -> String {
         use std::io::{Read, Write};
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -213,12 +244,12 @@ impl Process {
                 stream.read_to_string(&mut answer)?;
                 Ok(answer)
             });
-            if let Ok(answer) = answer
-                && answer.starts_with("HTTP/1.1 200")
+            if let Ok(answer) = &answer
+                && wanted(answer)
             {
                 return answer.split_once("\r\n\r\n").unwrap().1.to_owned();
             }
-            assert!(Instant::now() < deadline, "{path} is not answered");
+            assert!(Instant::now() < deadline, "{path} is not answered so: {answer:?}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }

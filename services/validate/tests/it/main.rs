@@ -11,4 +11,5 @@ mod planted;
 mod poison;
 mod replay;
 mod restart;
+mod topics;
 mod zombie;

@@ -38,6 +38,8 @@ pub enum Outcome {
     Ended(String),
     /// The process refuses to go on: somebody has to look. It is started again and will refuse again.
     Refused(String),
+    /// The process refuses a partition: somebody has to look. It stays up, and goes on with the others.
+    PartitionRefused(String),
     /// What the product calls a defect of its own.
     Defect(String),
 }

@@ -3,6 +3,7 @@
 use lake::{Advance, Head, HeadKey, TableHeads};
 use parquet_sink::core::judge::{Candidate, judge};
 use parquet_sink::core::progress::{Admission, AfterRefusal, Owned};
+use parquet_sink::core::refusals::Refusals;
 use uuid::Uuid;
 
 use super::attempt::{Attempt, Attempted};
@@ -46,6 +47,7 @@ pub struct Sink {
     joined: bool,
     client: Client,
     owned: Owned,
+    refusals: Refusals,
     base: TableHeads,
     rows: Vec<Row>,
     files: Vec<usize>,
@@ -63,6 +65,7 @@ impl Sink {
             joined: false,
             client: Client::default(),
             owned: Owned::default(),
+            refusals: Refusals::default(),
             base: TableHeads::default(),
             rows: Vec::new(),
             files: Vec::new(),
@@ -132,7 +135,7 @@ impl Sink {
             Event::Revoked(partitions) => {
                 partitions.iter().for_each(|partition| self.client.stop(*partition));
                 if world.has(Bug::NoDrainOnRevoke) {
-                    partitions.iter().for_each(|partition| self.owned.release(*partition as i32));
+                    partitions.iter().for_each(|partition| self.release(*partition));
                     world.groups[self.group()].acknowledge(turn.me, &partitions);
                     return;
                 }
@@ -240,19 +243,30 @@ impl Sink {
         self.phase = Phase::Commit(attempt);
     }
 
-    /// Begins all partitions that wait, where the table stands.
+    /// Begins all partitions that wait, where the table stands, or refuses them.
     fn begin(&mut self, world: &mut World, turn: Turn, heads: TableHeads) -> Outcome {
+        let mut why = None;
         for partition in self.owned.waiting() {
             let (id, generation, bounds) = match world.tables[self.table].route {
                 Route::Landing => ("raw", 0, bounds(&world.raw[partition as usize])),
                 _ => (world.decisions_id(), world.generation(), bounds(&world.decisions[partition as usize])),
             };
             let key = HeadKey::new("topic", id, partition);
+            if self.refusals.holds(&key, &heads.heads) {
+                continue;
+            }
             match self.owned.begin(key, &heads.heads, bounds) {
-                Ok(next) => self.client.start(partition as usize, next, generation),
-                Err(unreadable) => {
-                    world.refused_tables.insert(self.table);
-                    return Outcome::Refused(unreadable.to_string());
+                Ok(next) => {
+                    self.refusals.remove(partition);
+                    self.client.start(partition as usize, next, generation);
+                }
+                Err(refusal) => {
+                    world.refused_heads.insert((self.table, partition as usize));
+                    self.client.stop(partition as usize);
+                    let text = refusal.to_string();
+                    if self.refusals.add(partition, refusal) {
+                        why.get_or_insert(text);
+                    }
                 }
             }
         }
@@ -260,7 +274,7 @@ impl Sink {
         if let Some(committed) = self.leaving.as_ref().and_then(|leaving| leaving.committed) {
             self.flushed(world, turn, committed);
         }
-        Outcome::Moved
+        why.map_or(Outcome::Moved, Outcome::PartitionRefused)
     }
 
     fn put(&mut self, world: &mut World, turn: Turn) -> Outcome {
@@ -313,11 +327,16 @@ impl Sink {
         }
     }
 
+    fn release(&mut self, partition: usize) {
+        self.owned.release(partition as i32);
+        self.refusals.remove(partition as i32);
+    }
+
     /// A flush is over. When it was for partitions on their way out, they go now.
     fn flushed(&mut self, world: &mut World, turn: Turn, committed: bool) {
         let Some(leaving) = self.leaving.take() else { return };
         for partition in &leaving.partitions {
-            self.owned.release(*partition as i32);
+            self.release(*partition);
         }
         let group = self.group();
         world.groups[group].acknowledge(turn.me, &leaving.partitions);

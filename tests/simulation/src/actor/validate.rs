@@ -124,7 +124,7 @@ impl Validate {
                 }
                 Step::Refused(why) => {
                     world.refused_partitions.insert(partition);
-                    return Outcome::Refused(why);
+                    return Outcome::PartitionRefused(why);
                 }
             }
         }

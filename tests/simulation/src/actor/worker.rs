@@ -2,14 +2,13 @@
 
 use std::collections::VecDeque;
 
-use validate::core::checkpoint::{Checkpoint, Foreign, OwnOutput, Place, Resume, resume, tail_from};
+use validate::core::checkpoint::{Checkpoint, Foreign, OwnOutput, Place, RawLog, Resume, resume, tail_from};
 use validate::core::decide::{Learned, Message, Settings, Validator};
 use validate::core::decision::Decision as Decided;
 use validate::core::flight::{Flight, Sent};
 use validate::core::history::Known;
 
 use super::Turn;
-use super::validate::GROUP;
 use crate::bug::Bug;
 use crate::content::{self, CHANNEL, NAMES, NOW, TENANT};
 use crate::step::Fate;
@@ -20,6 +19,8 @@ use crate::world::network::{Payload, Target};
 
 /// Blocks under way at once.
 const IN_FLIGHT: usize = 4;
+/// Kafka's id of the raw topic, which is never created again.
+const RAW_ID: &str = "raw";
 /// Bit of a tag: the last decision about a block.
 const LAST: u64 = 1 << 31;
 /// Bit of a tag: a dead letter.
@@ -44,6 +45,8 @@ enum Phase {
     Source,
     /// Decides.
     Running,
+    /// Waits to be taken away.
+    Refused,
 }
 
 /// See the module documentation.
@@ -115,6 +118,7 @@ impl Worker {
             }
             Phase::Source => self.begin(world, client),
             Phase::Running => self.run(world, knows_all, turn),
+            Phase::Refused => Step::Idle,
         }
     }
 
@@ -138,14 +142,23 @@ impl Worker {
     fn begin(&mut self, world: &mut World, client: &mut Client) -> Step {
         let log = &world.raw[self.partition];
         let (low, high) = (log.low(), log.high());
-        let at = match resume(self.checkpoint, low, high) {
+        let at = match resume(self.checkpoint, Some(RAW_ID), RawLog { topic_id: RAW_ID, low, high }) {
             Ok(Resume::At(offset)) => offset,
-            Ok(Resume::Fresh) => world.groups[GROUP].committed[self.partition].unwrap_or(low),
+            Ok(Resume::Fresh { at }) => {
+                // Its own decisions may have arrived behind the look at the output: nobody knows what was there before.
+                if at > 0 {
+                    world.refused_partitions.insert(self.partition);
+                }
+                at
+            }
             Ok(Resume::Lost { at, .. }) => {
                 world.refused_partitions.insert(self.partition);
                 at
             }
-            Err(mismatch) => return Step::Refused(mismatch.to_string()),
+            Err(refused) => {
+                self.phase = Phase::Refused;
+                return Step::Refused(refused.to_string());
+            }
         };
         world.note(|| format!("worker {}: raw[{}] resumes at {at}", self.serial, self.partition));
         client.start(self.partition, at, 0);

@@ -92,9 +92,9 @@ pub struct World {
     pub devices: &'static [DeviceTable; 2],
     /// Whether every decision is made with the same knowledge, so that no reading may be accepted twice.
     pub one_mind: bool,
-    /// Tables whose route was refused, and partitions that `validate` refused or found messages missing in.
-    pub refused_tables: BTreeSet<usize>,
-    /// See [`Self::refused_tables`].
+    /// Tables and the partitions that their routes have refused.
+    pub refused_heads: BTreeSet<(usize, usize)>,
+    /// Partitions that `validate` refused or found messages missing in.
     pub refused_partitions: BTreeSet<usize>,
     /// What has happened, when somebody wants to read it.
     pub trace: Option<Vec<String>>,
@@ -133,7 +133,7 @@ impl World {
             registered: !plan.late_device,
             devices: content::tables(),
             one_mind: !plan.late_device && plan.disaster.is_none() && plan.window > 1_000,
-            refused_tables: BTreeSet::new(),
+            refused_heads: BTreeSet::new(),
             refused_partitions: BTreeSet::new(),
             trace: trace.then(Vec::new),
             violation: None,
