@@ -29,6 +29,8 @@ What is safe:
                    decisions are still about the same raw messages. Only when the raw topic was created again as well,
                    give --source-replaced, which forgets it: otherwise every new decision would be taken for an old one
 
+Without --partition only heads that cannot go on are moved (`meterway lake heads`); to move a sound one, name it.
+
 Examples:
   meterway lake reset-head --table landing --topic meter.readings.raw.v1 --to earliest \\
       --reason 'sink was down for 9 days' --dry-run
@@ -47,7 +49,7 @@ pub(crate) struct ResetArgs {
     /// Topic that feeds it
     #[arg(long, value_name = "TOPIC")]
     topic: String,
-    /// Only this partition; all when left out
+    /// Only this partition; when left out, all whose head cannot go on from where it stands
     #[arg(long, value_name = "N")]
     partition: Option<i32>,
     /// Where the heads are to stand: earliest, latest or an offset
@@ -186,7 +188,7 @@ fn show(outcome: &Outcome, out: &Out) -> anyhow::Result<()> {
     })?;
     if out.is_table() {
         out.note(&match (&outcome.stored_as, outcome.report.gaps.is_empty()) {
-            (_, true) => "every head stands there already".to_owned(),
+            (_, true) => "no head has to be moved".to_owned(),
             (Some(url), _) => format!("heads moved; the report is {url}"),
             (None, _) => "nothing was changed; add --yes to do it".to_owned(),
         });

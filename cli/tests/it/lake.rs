@@ -110,16 +110,16 @@ async fn a_head_that_retention_overran_is_shown_and_moved() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_move_that_would_double_rows_is_refused_where_no_watermark_prevents_it() {
     let landing = Fixture::new("landing", 20, 15).await;
-    let refused = landing.reset("3", &["--yes"]).await;
+    let refused = landing.reset("3", &["--yes", "--partition", "0"]).await;
     assert_eq!((refused.code, landing.next().await), (64, 15), "{refused:?}");
     assert!(refused.stderr.contains("would double"), "{refused:?}");
-    let outside = landing.reset("21", &["--yes"]).await;
+    let outside = landing.reset("21", &["--yes", "--partition", "0"]).await;
     assert!(outside.code == 64 && outside.stderr.contains("is not in the log"), "{outside:?}");
 
     let readings = Fixture::new("readings", 20, 15).await;
     let forgotten = readings.reset("3", &["--yes", "--source-replaced"]).await;
     assert!(forgotten.code == 64 && forgotten.stderr.contains("watermark"), "{forgotten:?}");
-    let moved = readings.reset("3", &["--yes"]).await;
+    let moved = readings.reset("3", &["--yes", "--partition", "0"]).await;
     assert_eq!((moved.code, readings.next().await), (0, 3), "{moved:?}");
     assert_eq!(moved.json()["gaps"][0]["now"]["watermark"], json!(14), "the watermark stays");
     remove_topics(&[&landing.topic, &readings.topic]).await;

@@ -21,7 +21,7 @@ const GAP: Duration = Duration::from_millis(300);
 
 type Objects = Arc<Mutex<HashMap<String, Bytes>>>;
 
-/// See the module documentation. It knows `PUT`, `GET`, `HEAD` and `DELETE` of objects and ends when it is dropped.
+/// See the module documentation. It knows how objects are written, read and removed, not how they are listed, and ends when it is dropped.
 #[derive(Debug)]
 pub struct RacyStore {
     address: SocketAddr,
@@ -71,6 +71,16 @@ async fn answer(State(objects): State<Objects>, method: Method, uri: Uri, header
         Method::DELETE => {
             objects.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
             StatusCode::NO_CONTENT.into_response()
+        }
+        Method::POST if uri.query() == Some("delete") => {
+            let wanted = String::from_utf8_lossy(&body);
+            let named = wanted.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
+            let mut deleted = String::new();
+            for (name, _) in named {
+                objects.lock().unwrap_or_else(PoisonError::into_inner).remove(&format!("{key}/{name}"));
+                deleted += &format!("<Deleted><Key>{name}</Key></Deleted>");
+            }
+            format!("<DeleteResult>{deleted}</DeleteResult>").into_response()
         }
         Method::GET | Method::HEAD => match look() {
             Some(body) => {

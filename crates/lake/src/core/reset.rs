@@ -118,7 +118,8 @@ pub enum ResetRefused {
     ),
 }
 
-/// Plans to move the heads of partitions of one topic; `whole` says that `logs` are all its partitions.
+/// Plans to move the heads of partitions of one topic. `whole` says that `logs` are all its partitions and none was named:
+/// then only those heads move that cannot go on from where they stand.
 ///
 /// # Errors
 /// [`ResetRefused`]; nothing is to be moved then.
@@ -138,6 +139,9 @@ pub fn plan(
                 return Err(ResetRefused::WatermarkStillHolds(Arc::clone(&log.key.topic)));
             }
             _ => {}
+        }
+        if whole && heads.standing(&log.key, (log.low, log.high)).is_ok() {
+            continue;
         }
         let gap = one(heads, log, resolve(log, target)?, feed)?;
         after.retire_former(&log.key);

@@ -19,7 +19,8 @@ fn standing(next: i64, watermark: i64) -> HeadSet {
 }
 
 fn only(heads: &HeadSet, log: Log, target: Target, feed: Feed) -> Result<Gap, ResetRefused> {
-    let mut planned = plan(heads, (&[log], true), target, feed)?;
+    let whole = &*log.key.topic_id == "b";
+    let mut planned = plan(heads, (&[log], whole), target, feed)?;
     assert_eq!(planned.gaps.len(), 1);
     Ok(planned.gaps.remove(0))
 }
@@ -91,6 +92,15 @@ fn offsets_outside_the_log_and_moves_that_are_none_are_seen() {
 }
 
 #[test]
+fn without_a_partition_only_heads_that_cannot_go_on_are_moved() {
+    let heads: HeadSet = [0, 1].map(|partition| (key("a", partition), Head::starting_at(10))).into_iter().collect();
+    let logs = [log("a", 0, 25, 40), log("a", 1, 0, 40)];
+    let planned = plan(&heads, (&logs, true), Target::Earliest, Feed::Records).unwrap();
+    assert_eq!(planned.gaps.iter().map(|gap| gap.partition).collect::<Vec<_>>(), [0]);
+    assert_eq!(planned.heads.get(&key("a", 1)), Ok(Some(Head::starting_at(10))));
+}
+
+#[test]
 fn targets_are_read() {
     assert_eq!("earliest".parse(), Ok(Target::Earliest));
     assert_eq!("latest".parse(), Ok(Target::Latest));
@@ -107,6 +117,10 @@ fn take(log: &[i64], head: &mut Head, rows: &mut Vec<i64>, until: usize) {
         }
         head.next += 1;
     }
+}
+
+fn log_of_forty() -> Log {
+    log("a", 0, 0, 40)
 }
 
 proptest! {
@@ -129,7 +143,7 @@ proptest! {
         let (mut head, mut rows) = (Head::starting_at(0), Vec::new());
         take(&log, &mut head, &mut rows, read);
         let heads = HeadSet::from_iter([(key("a", 0), head)]);
-        let planned = plan(&heads, (&[Log { key: key("a", 0), low: 0, high: 40, cut: None }], true), Target::Offset(to), DECISIONS).unwrap();
+        let planned = plan(&heads, (&[log_of_forty()], false), Target::Offset(to), DECISIONS).unwrap();
         let mut moved = planned.heads.get(&key("a", 0)).unwrap().unwrap();
         take(&log, &mut moved, &mut rows, 40);
         prop_assert!(rows.windows(2).all(|pair| pair[0] < pair[1]), "each once, in order: {rows:?}");

@@ -13,7 +13,7 @@ async fn rows_gathered_by_a_killed_process_are_read_again() {
     let readings = world.table(&tables::readings()).await;
     let mut expected = world.decide(0, 0..40, 4).await;
     // Memory for little, so that files are written, and no reason to commit them.
-    let never = [("SINK__COMMIT_AGE", "1h"), ("SINK__IDLE_COMMIT_AGE", "1h")];
+    let never = [("SINK__COMMIT_AGE", "30m"), ("SINK__IDLE_COMMIT_AGE", "1h")];
     let doomed = world.start(world.config(&["readings"], &never)).await;
     expected.extend(world.decide(1, 0..40, 4).await);
     sleep(Duration::from_secs(8)).await;
@@ -55,7 +55,7 @@ async fn a_stop_commits_what_was_gathered() {
     let world = World::new("stop").await;
     let readings = world.table(&tables::readings()).await;
     let expected = world.decide(0, 0..10, 2).await;
-    let never = [("SINK__COMMIT_AGE", "1h"), ("SINK__IDLE_COMMIT_AGE", "1h")];
+    let never = [("SINK__COMMIT_AGE", "30m"), ("SINK__IDLE_COMMIT_AGE", "1h")];
     let sink = world.start(world.config(&["readings"], &never)).await;
     sleep(Duration::from_secs(8)).await;
     assert_eq!(readings.heads().await.unwrap().snapshot_id, None, "no trigger has fired");
