@@ -20,27 +20,7 @@ with intervals as (
 ),
 
 {% if adds_to_itself() -%}
-touched as (
-    select distinct
-        fresh.tenant_id,
-        fresh.device_id,
-        fresh.channel,
-        fresh.local_day
-    from {{ ref('int_latest_version') }} as fresh
-    where
-        fresh.kind = 'INTERVAL'
-        and fresh.loaded_at > {{ newest('loaded_at') }}
-    union
-    select
-        held.tenant_id,
-        held.device_id,
-        held.channel,
-        held.local_day
-    from {{ this }} as held
-    inner join {{ ref('dim_device') }} as changed
-        on held.device_id = changed.device_id
-    where changed.loaded_at > {{ newest('device_loaded_at') }}
-),
+{{ touched_periods('local_day', 'fresh.local_day') }},
 
 {% endif -%}
 days as (
@@ -49,18 +29,9 @@ days as (
         intervals.device_id,
         intervals.channel,
         intervals.local_day,
-        max(intervals.commodity) as commodity,
-        max(intervals.unit) as unit,
-        max(intervals.customer_id) as customer_id,
-        max(intervals.site_id) as site_id,
-        sum(intervals.value) as delivered,
         max(intervals.value) as highest,
-        count(*) as intervals,
-        sum(intervals.duration_s) as covered_s,
         max(intervals.duration_s) as longest_s,
-        sum(case when intervals.verdict = 'ESTIMATED' then 1 else 0 end) as estimated_intervals,
-        sum(case when intervals.verdict = 'SUSPECT' then 1 else 0 end) as suspect_intervals,
-        max(intervals.loaded_at) as loaded_at
+        {{ sums_of_intervals() }}
     from intervals
     {% if adds_to_itself() -%}
     {#- The bounds on start are implied by the day (no zone is 15 hours from UTC) and let the index be used. #}

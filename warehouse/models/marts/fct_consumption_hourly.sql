@@ -25,28 +25,7 @@ with intervals as (
 ),
 
 {% if adds_to_itself() -%}
-touched as (
-    select distinct
-        fresh.tenant_id,
-        fresh.device_id,
-        fresh.channel,
-        {{ utc_hour('fresh.start') }} as hour_start
-    from {{ ref('int_latest_version') }} as fresh
-    where
-        fresh.kind = 'INTERVAL'
-        and fresh.loaded_at > {{ newest('loaded_at') }}
-    union
-    {#- The zone and the multiplier are the device's: its hours follow when it changes, or becomes known late. #}
-    select
-        held.tenant_id,
-        held.device_id,
-        held.channel,
-        held.hour_start
-    from {{ this }} as held
-    inner join {{ ref('dim_device') }} as changed
-        on held.device_id = changed.device_id
-    where changed.loaded_at > {{ newest('device_loaded_at') }}
-),
+{{ touched_periods('hour_start', utc_hour('fresh.start')) }},
 
 {% endif -%}
 hours as (
@@ -55,17 +34,8 @@ hours as (
         intervals.device_id,
         intervals.channel,
         intervals.hour_start,
-        max(intervals.commodity) as commodity,
-        max(intervals.unit) as unit,
-        max(intervals.customer_id) as customer_id,
-        max(intervals.site_id) as site_id,
         min(intervals.local_day) as local_day,
-        sum(intervals.value) as delivered,
-        count(*) as intervals,
-        sum(intervals.duration_s) as covered_s,
-        sum(case when intervals.verdict = 'ESTIMATED' then 1 else 0 end) as estimated_intervals,
-        sum(case when intervals.verdict = 'SUSPECT' then 1 else 0 end) as suspect_intervals,
-        max(intervals.loaded_at) as loaded_at
+        {{ sums_of_intervals() }}
     from intervals
     {% if adds_to_itself() -%}
     {#- The equality serves a hash join over much, the bounds an index scan for little; the planner chooses. #}
