@@ -30,9 +30,13 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("iceberg", &["lake"]),
     ("aws-sdk-s3", &["lake"]),
     ("aws-sdk-dynamodb", &["alert", "meterway-cli"]),
-    ("tokio-postgres", &["redshift-loader", "metadata", "meterway-cli", "integration-tests", "torture"]),
-    ("parquet", &["lake", "parquet-sink", "redshift-loader", "meterway-cli", "torture"]),
-    ("object_store", &["meterway-cli", "torture"]),
+    (
+        "tokio-postgres",
+        &["redshift-loader", "metadata", "meterway-cli", "integration-tests", "torture", "redshift-double"],
+    ),
+    ("parquet", &["lake", "parquet-sink", "redshift-loader", "meterway-cli", "torture", "redshift-double"]),
+    ("object_store", &["meterway-cli", "torture", "redshift-double"]),
+    ("pgwire", &["redshift-double"]),
 ];
 
 fn root() -> PathBuf {
