@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use kafka_pipeline::Registry;
 use lake::Lake;
 use service_runtime::{Readiness, Runtime};
@@ -106,10 +106,9 @@ async fn prepare_warehouse(config: &Config, settings: &PostgresSettings) -> anyh
     }
     match config.warehouse.dialect {
         Dialect::Postgres => migrate(settings, &config.warehouse.readers).await.context("prepare the warehouse"),
-        Dialect::Redshift if !config.warehouse.readers.is_empty() => {
-            bail!("warehouse.readers is for the postgres dialect; grant on Redshift by hand")
+        Dialect::Redshift => {
+            redshift::create_tables(settings, &config.warehouse.readers).await.context("prepare the warehouse")
         }
-        Dialect::Redshift => redshift::create_tables(settings).await.context("prepare the warehouse"),
     }
 }
 

@@ -22,8 +22,8 @@ pub const LAST_CAUGHT_UP: &str = "redshift_loader_last_caught_up_timestamp_secon
 pub const LAG_SNAPSHOTS: &str = "redshift_loader_lag_snapshots";
 /// Age of the oldest snapshot that is not loaded yet, by `table`; 0 when there is none.
 pub const LAG_SECONDS: &str = "redshift_loader_lag_seconds";
-/// Attempts that did not succeed and are made again, by `table` and `kind`: failed, conflict, outcome_unknown,
-/// out_of_order, lake.
+/// Attempts that did not succeed and are made again, by `table` (also devices, announcements) and `kind`: failed, conflict,
+/// outcome_unknown, out_of_order, lake, kafka.
 pub const RETRIES: &str = "redshift_loader_retries_total";
 /// Snapshots by which another engine removed or replaced rows, which the warehouse does not follow, by `table`.
 pub const FOREIGN_SNAPSHOTS: &str = "redshift_loader_foreign_snapshots_total";

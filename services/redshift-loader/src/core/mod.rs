@@ -5,5 +5,7 @@ pub mod bisect;
 pub mod devices;
 pub mod job;
 pub mod redshift;
+pub mod redshift_blame;
+pub mod redshift_devices;
 pub mod refresh;
 pub mod table;

@@ -5,8 +5,9 @@
 
 use lake::{ColumnType, LakeFile};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
-use crate::core::devices::{ChannelRow, DeviceRow, DeviceRows, rfc3339};
+use crate::core::devices::rfc3339;
 use crate::core::job::LoadJob;
 use crate::core::table::{LoadTable, redshift_type};
 
@@ -37,22 +38,28 @@ pub fn manifest(files: &[LakeFile]) -> String {
     serde_json::to_string_pretty(&manifest).expect("strings, numbers and booleans have a JSON form")
 }
 
+/// Name of a manifest's object: made of its content, so that loaders which judge files at the same time never replace each
+/// other's manifest by another.
+pub fn manifest_name(snapshot_id: i64, manifest: &str) -> String {
+    format!("load-{snapshot_id}-{}.manifest", hex::encode(&Sha256::digest(manifest)[..8]))
+}
+
 /// The table that receives the rows. Quoted: `raw` is a reserved word of Redshift.
 fn target(table: &LoadTable) -> String {
     format!("\"raw\".{}", table.name())
 }
 
 /// A text as an SQL literal.
-fn literal(text: &str) -> String {
-    // Redshift reads a backslash in a plain literal as an escape.
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+pub(super) fn literal(text: &str) -> String {
+    // Redshift reads a backslash in a plain literal as an escape. A NUL would end the whole query.
+    format!("'{}'", text.replace('\0', "\\0").replace('\\', "\\\\").replace('\'', "''"))
 }
 
-fn optional(text: Option<&str>) -> String {
+pub(super) fn optional(text: Option<&str>) -> String {
     text.map_or_else(|| "NULL".to_owned(), literal)
 }
 
-fn number<T: ToString>(value: Option<T>) -> String {
+pub(super) fn number<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "NULL".to_owned(), |value| value.to_string())
 }
 
@@ -99,43 +106,41 @@ const SERVICE_TABLES: [&str; 4] = [
      register_digits integer,\n    capacity_per_hour numeric(18, 6),\n    allow_negative boolean NOT NULL\n) DISTSTYLE ALL",
 ];
 
-/// The statements of one load, in order; the numbers of rows that some of them must report are the caller's to check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoadScript {
-    /// Serialises loaders: Redshift does not keep the ledger's key unique.
-    pub lock: &'static str,
-    /// Adds the ledger row unless it is there; 0 rows mean that the snapshot is loaded.
-    pub claim: String,
-    /// An empty staging table of the lake's columns. DELETE, because TRUNCATE would commit.
-    pub stage: [String; 2],
-    /// Reads exactly the manifest's files.
-    pub copy: String,
-    /// Rows that the COPY brought; must be what the manifest promises.
-    pub count: String,
-    /// Moves them into the table.
-    pub insert: String,
+/// Serialises loaders: Redshift does not keep the ledger's key unique. The first statement of a transaction, so that its
+/// snapshot is taken behind the lock and not before.
+pub const LOCK: &str = "LOCK \"raw\".load_ledger";
+
+/// When a load that is made now was loaded: later than every other of the table, even if the clock went back. To be asked
+/// under the lock; `sysdate` is when the transaction began.
+pub fn next_time(lake_table: &str) -> String {
+    let table = literal(lake_table);
+    format!(
+        "SELECT greatest(sysdate::timestamptz, dateadd(microsecond, 1, max(latest)))::varchar(64) FROM (\n    \
+         SELECT max(loaded_at) AS latest FROM \"raw\".load_ledger WHERE lake_table = {table}\n    UNION ALL\n    \
+         SELECT max(resolved_at) AS latest FROM \"raw\".load_quarantine WHERE lake_table = {table}\n) AS times"
+    )
 }
 
-/// The statements that load a job's files from a manifest. `role` is what the cluster reads S3 as.
-pub fn load_script(table: &LoadTable, job: &LoadJob, manifest_url: &str, role: &str, refused: usize) -> LoadScript {
-    let (staging, columns) = (table.staging(), table.column_list());
-    LoadScript {
-        lock: "LOCK \"raw\".load_ledger",
-        claim: claim(job, refused),
-        stage: [create_staging(table), format!("DELETE FROM {staging}")],
-        copy: copy(&staging, manifest_url, role),
-        count: format!("SELECT count(*) FROM {staging}"),
-        insert: format!(
-            "INSERT INTO {} ({columns}, lake_snapshot_id, loaded_at)\nSELECT {}, {}, ledger.loaded_at\n\
-             FROM {staging} AS staged\nCROSS JOIN \"raw\".load_ledger AS ledger\n\
-             WHERE ledger.lake_table = {} AND ledger.snapshot_id = {}",
-            target(table),
-            staged_columns(table),
-            job.snapshot_id,
-            literal(&job.lake_table),
-            job.snapshot_id
-        ),
-    }
+/// An empty staging table of the lake's columns. DELETE, because TRUNCATE would commit.
+pub fn stage(table: &LoadTable) -> [String; 2] {
+    [create_staging(table), format!("DELETE FROM {}", table.staging())]
+}
+
+/// Rows that the COPY brought; must be what the manifest promises.
+pub fn count(table: &LoadTable) -> String {
+    format!("SELECT count(*) FROM {}", table.staging())
+}
+
+/// Moves the staged rows into the table; must report as many rows. `loaded_at` is what [`next_time`] answered.
+pub fn insert(table: &LoadTable, snapshot_id: i64, loaded_at: &str) -> String {
+    format!(
+        "INSERT INTO {} ({}, lake_snapshot_id, loaded_at)\nSELECT {}, {snapshot_id}, {}::timestamptz\nFROM {} AS staged",
+        target(table),
+        table.column_list(),
+        staged_columns(table),
+        literal(loaded_at),
+        table.staging()
+    )
 }
 
 /// A columnar COPY knows no `timestamptz`: it takes the lake's UTC times as `timestamp`, and the insert gives the zone back.
@@ -145,7 +150,9 @@ fn create_staging(table: &LoadTable) -> String {
             ColumnType::Timestamp => "timestamp",
             other => redshift_type(other),
         };
-        format!("\"{}\" {column_type}", column.name)
+        // What the target would refuse is refused with its file and not with the snapshot.
+        let required = if column.required { " NOT NULL" } else { "" };
+        format!("\"{}\" {column_type}{required}", column.name)
     });
     let columns: Vec<_> = columns.collect();
     format!("CREATE TEMP TABLE IF NOT EXISTS {} (\n    {}\n)", table.staging(), columns.join(",\n    "))
@@ -159,19 +166,20 @@ fn staged_columns(table: &LoadTable) -> String {
     columns.collect::<Vec<_>>().join(", ")
 }
 
-/// `COPY` of the manifest's files into the staging table.
-pub fn copy(staging: &str, manifest_url: &str, role: &str) -> String {
+/// Reads exactly the manifest's files into the staging table. `role` is what the cluster reads S3 as.
+pub fn copy(table: &LoadTable, manifest_url: &str, role: &str) -> String {
+    let staging = table.staging();
     format!("COPY {staging} FROM {} IAM_ROLE {} FORMAT AS PARQUET MANIFEST", literal(manifest_url), literal(role))
 }
 
-/// The ledger row, numbered and dated behind the newest of the table; nothing when the snapshot is there.
-fn claim(job: &LoadJob, refused: usize) -> String {
+/// Adds the ledger row, numbered behind the newest of the table, unless it is there; 0 rows mean that the snapshot is loaded.
+pub fn claim(job: &LoadJob, refused: usize, loaded_at: &str) -> String {
     let table = literal(&job.lake_table);
     format!(
         "INSERT INTO \"raw\".load_ledger (lake_table, snapshot_id, parent_snapshot_id, load_number, rows, files,\n\
          \x20   quarantined_files, committed_at, started_at, loaded_at)\n\
          SELECT {table}, {snapshot}, {parent}, coalesce(max(load_number), 0) + 1, {rows}, {files}, {refused},\n\
-         \x20   {committed}, sysdate, greatest(sysdate, dateadd(microsecond, 1, max(loaded_at)))\n\
+         \x20   {committed}, sysdate, {loaded_at}::timestamptz\n\
          FROM \"raw\".load_ledger\nWHERE lake_table = {table}\n\
          HAVING count(CASE WHEN snapshot_id = {snapshot} THEN 1 END) = 0",
         snapshot = job.snapshot_id,
@@ -179,6 +187,7 @@ fn claim(job: &LoadJob, refused: usize) -> String {
         rows = job.rows(),
         files = job.files.len(),
         committed = instant(job.committed_at_micros),
+        loaded_at = literal(loaded_at),
     )
 }
 
@@ -210,13 +219,14 @@ fn quarantined_file(lake_table: &str, snapshot_id: i64, path: &str) -> String {
     format!("lake_table = {} AND snapshot_id = {snapshot_id} AND path = {}", literal(lake_table), literal(path))
 }
 
-/// The statements that bring a quarantined file in, between `LOCK` and `COMMIT`. The first must report one row, otherwise
-/// another loader was faster; `insert` runs between the second and the third.
-pub fn resolve(lake_table: &str, snapshot_id: i64, file: &LakeFile) -> [String; 2] {
+/// The statements that resolve a quarantined file. The first must report one row, otherwise another loader was faster.
+pub fn resolve(lake_table: &str, snapshot_id: i64, file: &LakeFile, loaded_at: &str) -> [String; 2] {
     let row = quarantined_file(lake_table, snapshot_id, &file.path);
     [
         format!(
-            "UPDATE \"raw\".load_quarantine SET retry_requested_at = NULL, resolved_at = sysdate WHERE {row} AND resolved_at IS NULL"
+            "UPDATE \"raw\".load_quarantine SET retry_requested_at = NULL, resolved_at = {}::timestamptz WHERE {row} AND \
+             resolved_at IS NULL",
+            literal(loaded_at)
         ),
         format!(
             "UPDATE \"raw\".load_ledger SET rows = rows + {}, files = files + 1, quarantined_files = quarantined_files - 1\n\
@@ -230,10 +240,23 @@ pub fn resolve(lake_table: &str, snapshot_id: i64, file: &LakeFile) -> [String; 
 /// Notes that a file was refused again.
 pub fn refused_again(lake_table: &str, snapshot_id: i64, path: &str, reason: &str) -> String {
     format!(
-        "UPDATE \"raw\".load_quarantine SET retry_requested_at = NULL, reason = {} WHERE {}",
+        "UPDATE \"raw\".load_quarantine SET retry_requested_at = NULL, reason = {} WHERE {} AND resolved_at IS NULL",
         literal(reason),
         quarantined_file(lake_table, snapshot_id, path)
     )
+}
+
+/// Lets roles read schema `raw`, with tables that are made later.
+pub fn grants(readers: &[String]) -> Vec<String> {
+    let grant = |role: &String| {
+        let role = format!("\"{}\"", role.replace('"', "\"\""));
+        [
+            format!("GRANT USAGE ON SCHEMA \"raw\" TO {role}"),
+            format!("GRANT SELECT ON ALL TABLES IN SCHEMA \"raw\" TO {role}"),
+            format!("ALTER DEFAULT PRIVILEGES IN SCHEMA \"raw\" GRANT SELECT ON TABLES TO {role}"),
+        ]
+    };
+    readers.iter().flat_map(grant).collect()
 }
 
 /// Newest loaded snapshot of a table.
@@ -276,105 +299,6 @@ pub fn announced(lake_table: &str, snapshot_id: i64) -> String {
     format!(
         "UPDATE \"raw\".load_ledger SET announced_at = sysdate WHERE lake_table = {} AND snapshot_id = {snapshot_id}",
         literal(lake_table)
-    )
-}
-
-/// A statement of a write of devices.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeviceStatement {
-    /// The SQL.
-    pub sql: String,
-    /// Whether the rows it reports are devices that changed.
-    pub counts: bool,
-}
-
-impl DeviceStatement {
-    fn new(sql: String) -> Self {
-        Self { sql, counts: false }
-    }
-
-    fn counted(sql: String) -> Self {
-        Self { sql, counts: true }
-    }
-}
-
-/// The statements that bring devices up to date, all in one transaction. Older versions than the warehouse has change
-/// nothing.
-pub fn upsert_devices(rows: &DeviceRows) -> Vec<DeviceStatement> {
-    let mut statements = vec![DeviceStatement::new("LOCK \"raw\".devices".to_owned())];
-    if !rows.erased.is_empty() {
-        statements.extend(erase_devices(&rows.erased));
-    }
-    if !rows.devices.is_empty() {
-        statements.extend(replace_devices(&rows.devices));
-    }
-    if !rows.channels.is_empty() {
-        let staging = staged("staged_channels", "\"raw\".device_channels", rows.channels.iter().map(channel_values));
-        statements.extend(staging.map(DeviceStatement::new));
-        let insert = "INSERT INTO \"raw\".device_channels SELECT * FROM staged_channels WHERE device_id IN (SELECT device_id \
-            FROM staged_devices)";
-        statements.push(DeviceStatement::new(insert.to_owned()));
-    }
-    statements
-}
-
-fn erase_devices(ids: &[String]) -> [DeviceStatement; 2] {
-    let ids: Vec<_> = ids.iter().map(|id| literal(id)).collect();
-    let delete = |table: &str| format!("DELETE FROM \"raw\".{table} WHERE device_id IN ({})", ids.join(", "));
-    [DeviceStatement::new(delete("device_channels")), DeviceStatement::counted(delete("devices"))]
-}
-
-/// Leaves the devices that changed in the staging table, and takes the channels of these away.
-fn replace_devices(devices: &[DeviceRow]) -> Vec<DeviceStatement> {
-    let staging = staged("staged_devices", "\"raw\".devices", devices.iter().map(device_values));
-    let drop_older = "DELETE FROM staged_devices USING \"raw\".devices AS held WHERE held.device_id = \
-        staged_devices.device_id AND held.version >= staged_devices.version";
-    let drop_held = |table: &str| {
-        format!(
-            "DELETE FROM \"raw\".{table} USING staged_devices AS staged WHERE staged.device_id = \"raw\".{table}.device_id"
-        )
-    };
-    let mut statements: Vec<_> = staging.map(DeviceStatement::new).into();
-    statements.extend([
-        DeviceStatement::new(drop_older.to_owned()),
-        DeviceStatement::new(drop_held("device_channels")),
-        DeviceStatement::new(drop_held("devices")),
-        DeviceStatement::counted("INSERT INTO \"raw\".devices SELECT * FROM staged_devices".to_owned()),
-    ]);
-    statements
-}
-
-fn staged(staging: &str, target: &str, rows: impl Iterator<Item = String>) -> [String; 3] {
-    let rows: Vec<_> = rows.collect();
-    [
-        format!("CREATE TEMP TABLE IF NOT EXISTS {staging} (LIKE {target})"),
-        format!("DELETE FROM {staging}"),
-        format!("INSERT INTO {staging} VALUES\n    {}", rows.join(",\n    ")),
-    ]
-}
-
-fn device_values(row: &DeviceRow) -> String {
-    let texts = [&row.device_id, &row.tenant_id].map(|text| literal(text)).join(", ");
-    let named = [&row.status, &row.commodity, &row.customer_class, &row.zone].map(|text| literal(text)).join(", ");
-    format!(
-        "({texts}, {}, {}, {}, {named}, {}, {}, sysdate)",
-        optional(row.customer_id.as_deref()),
-        literal(&row.site_id),
-        optional(row.gateway_id.as_deref()),
-        row.version,
-        literal(&row.updated_at)
-    )
-}
-
-fn channel_values(row: &ChannelRow) -> String {
-    let texts = [&row.device_id, &row.channel, &row.kind, &row.unit].map(|text| literal(text)).join(", ");
-    format!(
-        "({texts}, {}, {}, {}, {}, {})",
-        number(row.interval_s),
-        row.multiplier,
-        number(row.register_digits),
-        row.capacity_per_hour.as_deref().unwrap_or("NULL"),
-        row.allow_negative
     )
 }
 

@@ -1,17 +1,14 @@
 use super::*;
-use crate::core::devices::DeviceChange;
 use crate::core::devices::tests::device;
+use crate::core::devices::{DeviceChange, DeviceRows};
 use crate::core::job::tests::job;
+use crate::core::redshift_devices::upsert_devices;
 
 fn file(name: &str) -> LakeFile {
     LakeFile { path: format!("s3://lake/warehouse/{name}.parquet"), rows: 12, bytes: 3456 }
 }
 
-fn script() -> LoadScript {
-    let job = job(77, Some(76), vec![file("a"), file("b")]);
-    let table = LoadTable::named("readings").unwrap();
-    load_script(&table, &job, "s3://lake/loads/77.manifest", "arn:aws:iam::123456789012:role/loader", 0)
-}
+const TIME: &str = "2026-03-29 00:00:00.000001+00";
 
 #[test]
 fn the_manifest_names_each_file_with_its_length() {
@@ -19,16 +16,44 @@ fn the_manifest_names_each_file_with_its_length() {
 }
 
 #[test]
+fn a_manifest_is_named_by_its_content() {
+    let [whole, half] = [manifest(&[file("a"), file("b")]), manifest(&[file("a")])];
+    assert_eq!(manifest_name(77, &whole), manifest_name(77, &whole.clone()));
+    assert_ne!(manifest_name(77, &whole), manifest_name(77, &half), "a part never replaces the whole");
+}
+
+#[test]
 fn the_sql_of_a_load() {
-    let LoadScript { lock, claim, stage, copy, count, insert } = script();
-    let [create, empty] = stage;
-    let statements = [lock, &claim, &create, &empty, &copy, &count, &insert];
+    let job = job(77, Some(76), vec![file("a"), file("b")]);
+    let table = LoadTable::named("readings").unwrap();
+    let [create, empty] = stage(&table);
+    let copy = copy(&table, "s3://lake/loads/77.manifest", "arn:aws:iam::123456789012:role/loader");
+    let statements = [
+        LOCK.to_owned(),
+        next_time(&job.lake_table),
+        claim(&job, 0, TIME),
+        create,
+        empty,
+        copy,
+        count(&table),
+        insert(&table, 77, TIME),
+    ];
     insta::assert_snapshot!(statements.join(";\n\n"));
 }
 
 #[test]
 fn the_sql_of_the_tables() {
     insta::assert_snapshot!(create_tables().join(";\n\n"));
+}
+
+#[test]
+fn readers_are_granted_by_quoted_names() {
+    insta::assert_snapshot!(grants(&["dbt".to_owned(), "b\"i".to_owned()]).join(";\n"));
+}
+
+#[test]
+fn a_text_cannot_end_its_literal() {
+    assert_eq!(literal("a'b\\c\0d"), "'a''b\\\\c\\\\0d'");
 }
 
 #[test]
@@ -39,7 +64,7 @@ fn the_sql_of_a_quarantined_file() {
 #[test]
 fn the_sql_around_the_ledger() {
     let table = "meterway.readings";
-    let [resolved, ledger] = resolve(table, 77, &file("a"));
+    let [resolved, ledger] = resolve(table, 77, &file("a"), TIME);
     let statements = [
         newest(table),
         ledger_row(table, 77),

@@ -12,7 +12,7 @@ use service_runtime::Backoff;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::warehouse::Warehouse;
+use super::warehouse::{Warehouse, WarehouseError};
 use crate::metrics as names;
 
 /// Loads read from the ledger at once.
@@ -57,6 +57,8 @@ impl Announcer {
             let Err(error) = ended;
             let delay = self.backoff.next_delay(&mut rand::rng());
             let delay_ms = delay.as_millis() as u64;
+            let kind = error.downcast_ref::<WarehouseError>().map_or("kafka", WarehouseError::kind);
+            counter!(names::RETRIES, "table" => "announcements", "kind" => kind).increment(1);
             tracing::warn!(kafka.topic = self.topic, error = %format!("{error:#}"), delay_ms, "announcements are delayed");
             service_runtime::sleep_or_shutdown(delay, &shutdown).await;
         }

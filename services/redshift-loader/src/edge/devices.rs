@@ -16,7 +16,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::warehouse::Warehouse;
+use super::warehouse::{Warehouse, WarehouseError};
 use crate::core::devices::{DeviceChange, DeviceRows};
 use crate::metrics as names;
 
@@ -58,6 +58,8 @@ impl DeviceLoader {
             if let Err(error) = self.follow(&shutdown).await {
                 let delay = self.backoff.next_delay(&mut rand::rng());
                 let delay_ms = delay.as_millis() as u64;
+                let kind = error.downcast_ref::<WarehouseError>().map_or("kafka", WarehouseError::kind);
+                counter!(names::RETRIES, "table" => "devices", "kind" => kind).increment(1);
                 tracing::warn!(kafka.topic = self.topic, error = %format!("{error:#}"), delay_ms, "devices are interrupted");
                 service_runtime::sleep_or_shutdown(delay, &shutdown).await;
             }

@@ -9,7 +9,7 @@ use service_runtime::{Backoff, Beat, Clock, SystemClock};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::warehouse::{Warehouse, WarehouseError};
+use super::warehouse::{Retried, Warehouse, WarehouseError};
 use crate::core::job::{LoadJob, LoadOutcome};
 use crate::core::table::LoadTable;
 use crate::metrics as names;
@@ -125,11 +125,11 @@ impl TableLoader {
         let delay = self.pace.backoff.next_delay(&mut rand::rng());
         counter!(names::RETRIES, "table" => self.table.name(), "kind" => error.kind()).increment(1);
         let chain = anyhow::Chain::new(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
-        let (table, delay_ms) = (self.table.name(), delay.as_millis() as u64);
+        let (table, kind, delay_ms) = (self.table.name(), error.kind(), delay.as_millis() as u64);
         if error.needs_a_person() {
-            tracing::error!(table, error = chain, delay_ms, "load cannot succeed until somebody looks at it");
+            tracing::error!(table, kind, error = chain, delay_ms, "load cannot succeed until somebody looks at it");
         } else {
-            tracing::warn!(table, error = chain, delay_ms, "load did not succeed");
+            tracing::warn!(table, kind, error = chain, delay_ms, "load did not succeed");
         }
         service_runtime::sleep_or_shutdown(delay, shutdown).await;
     }
@@ -180,8 +180,8 @@ impl TableLoader {
         Ok(())
     }
 
-    /// After a commit without an answer: what the ledger says is so. When it does not have the snapshot, the error stands
-    /// and the load is made again, behind the lock that a commit still under way holds.
+    /// After a commit without an answer: what the ledger says, behind the lock that a commit under way still holds, is so.
+    /// When it does not have the snapshot, the error stands and the load is made again.
     async fn ask_ledger(
         &mut self,
         job: &LoadJob,
@@ -238,14 +238,18 @@ impl TableLoader {
 
     async fn retry_quarantined(&mut self) -> Result<(), WarehouseError> {
         for request in self.warehouse.retry_requests(self.lake.name()).await? {
-            let is_in = self.warehouse.retry(&self.table, &self.lake, &request).await?;
+            let retried = self.warehouse.retry(&self.table, &self.lake, &request).await?;
             let (table, path, rows) = (self.table.name(), &request.file.path, request.file.rows);
-            if is_in {
-                counter!(names::ROWS, "table" => table).increment(rows);
-                tracing::info!(table, lake.file = path, rows, "quarantined file loaded");
-                self.tell_listeners();
-            } else {
-                tracing::error!(table, lake.file = path, rows, "quarantined file refused again");
+            match retried {
+                Retried::Loaded => {
+                    counter!(names::ROWS, "table" => table).increment(rows);
+                    tracing::info!(table, lake.file = path, rows, "quarantined file loaded");
+                    self.tell_listeners();
+                }
+                Retried::Refused => tracing::error!(table, lake.file = path, rows, "quarantined file refused again"),
+                Retried::Gone => {
+                    tracing::info!(table, lake.file = path, "quarantined file was loaded by another loader")
+                }
             }
             self.beat.beat();
         }

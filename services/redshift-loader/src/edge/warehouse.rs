@@ -85,13 +85,25 @@ pub struct RetryRequest {
     pub file: LakeFile,
 }
 
+/// What became of such a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retried {
+    /// Its rows are in now, and this call brought them in.
+    Loaded,
+    /// It was refused once more; the request is answered.
+    Refused,
+    /// There was nothing to do: another loader was faster, or the entry is gone.
+    Gone,
+}
+
 /// A session with a warehouse. Every method connects when there is no connection, and drops it after an error.
 #[async_trait]
 pub trait Warehouse: Send + Sync + std::fmt::Debug {
     /// Newest loaded snapshot of a lake table; `None` when none was loaded yet.
     async fn newest(&mut self, lake_table: &str) -> Result<Option<i64>, WarehouseError>;
 
-    /// Whether the ledger has a snapshot.
+    /// Whether the ledger has a snapshot. Asked behind the table's lock, which a commit that is under way still holds: so the
+    /// answer is final, also after a connection that broke.
     async fn is_loaded(&mut self, lake_table: &str, snapshot_id: i64) -> Result<bool, WarehouseError>;
 
     /// Brings a snapshot in, in one transaction: ledger row, rows, and the files set aside.
@@ -101,13 +113,13 @@ pub trait Warehouse: Send + Sync + std::fmt::Debug {
     /// Files of a table in quarantine that somebody asked to try again.
     async fn retry_requests(&mut self, lake_table: &str) -> Result<Vec<RetryRequest>, WarehouseError>;
 
-    /// Tries such a file again: `Ok(true)` when its rows are in now, `Ok(false)` when it was refused once more.
+    /// Tries such a file again, once.
     async fn retry(
         &mut self,
         table: &LoadTable,
         lake: &LakeTable,
         request: &RetryRequest,
-    ) -> Result<bool, WarehouseError>;
+    ) -> Result<Retried, WarehouseError>;
 
     /// Number of files of a table in quarantine.
     async fn quarantined(&mut self, lake_table: &str) -> Result<i64, WarehouseError>;

@@ -3,9 +3,8 @@
 use meter_model::{Commodity, Kind, Quantity};
 use meterway_schemas::{CustomerClass, Device, DeviceChannel, DeviceStatus};
 use redshift_loader::core::devices::{DeviceChange, DeviceRows};
-use redshift_loader::edge::warehouse::Warehouse;
 
-use crate::fixture::Warehouses;
+use crate::fixture::{REDSHIFT_DOUBLE, Target, Warehouses};
 
 pub(crate) fn device(device_id: &str, version: i64, zone: &str) -> Device {
     let channel = |name: &str, kind: Kind| DeviceChannel {
@@ -40,8 +39,17 @@ fn state(device_id: &str, version: i64, zone: &str) -> DeviceChange {
 }
 
 #[tokio::test]
-async fn newer_versions_replace_older_ones_and_replays_write_nothing() {
-    let warehouses = Warehouses::create().await;
+async fn newer_versions_replace_older_ones_and_replays_write_nothing_on_postgres() {
+    newer_versions_replace_older_ones_and_replays_write_nothing(Target::Postgres).await;
+}
+
+#[tokio::test]
+async fn newer_versions_replace_older_ones_and_replays_write_nothing_on_the_redshift_double() {
+    newer_versions_replace_older_ones_and_replays_write_nothing(REDSHIFT_DOUBLE).await;
+}
+
+async fn newer_versions_replace_older_ones_and_replays_write_nothing(target: Target) {
+    let warehouses = Warehouses::create(target).await;
     let mut warehouse = warehouses.session();
     let first = DeviceRows::from_changes([state("a", 1, "Europe/London"), state("b", 4, "Europe/London")]);
     assert_eq!(warehouse.upsert_devices(&first).await.unwrap(), 2);

@@ -1,27 +1,32 @@
 //! Loading twice, racing, and losing the answer to a COMMIT all end with every row once.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-
+use redshift_double::{CutAt, Isolation};
 use redshift_loader::core::job::LoadOutcome;
-use redshift_loader::edge::loader::{Listeners, Pace, TableLoader};
 use redshift_loader::edge::postgres::PostgresWarehouse;
 use redshift_loader::edge::warehouse::{Warehouse, WarehouseError};
-use service_runtime::{Backoff, Liveness};
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
-use crate::fixture::{Warehouses, commit, jobs, load, rows, settings, table};
+use crate::fixture::{
+    REDSHIFT_DOUBLE, Target, Warehouses, at_server, commit, jobs, load, rows, run_until_loaded, server_of, settings,
+    table,
+};
 use crate::proxy::Proxy;
 
 #[tokio::test]
-async fn every_value_arrives_as_it_was() {
-    let warehouses = Warehouses::create().await;
+async fn every_value_arrives_as_it_was_on_postgres() {
+    every_value_arrives_as_it_was(Target::Postgres).await;
+}
+
+#[tokio::test]
+async fn every_value_arrives_as_it_was_on_the_redshift_double() {
+    every_value_arrives_as_it_was(REDSHIFT_DOUBLE).await;
+}
+
+async fn every_value_arrives_as_it_was(target: Target) {
+    let warehouses = Warehouses::create(target).await;
     let (table, lake) = table("readings").await;
     let snapshot = commit(&table, &lake, &[rows(&table, "a", 8)]).await;
     let job = &jobs(&lake).await[0];
-    assert_eq!(load(&mut warehouses.session(), &table, &lake, job).await, 8);
+    assert_eq!(load(&mut *warehouses.session(), &table, &lake, job).await, 8);
 
     let query = "SELECT device_id, start::text, value::text, estimation_method, local_day::text, sequence, received_at::text, \
         reading_index, lake_snapshot_id, loaded_at = (SELECT loaded_at FROM raw.load_ledger) \
@@ -45,13 +50,22 @@ async fn every_value_arrives_as_it_was() {
 }
 
 #[tokio::test]
-async fn loading_a_snapshot_again_adds_nothing() {
-    let warehouses = Warehouses::create().await;
+async fn loading_a_snapshot_again_adds_nothing_on_postgres() {
+    loading_a_snapshot_again_adds_nothing(Target::Postgres).await;
+}
+
+#[tokio::test]
+async fn loading_a_snapshot_again_adds_nothing_on_the_redshift_double() {
+    loading_a_snapshot_again_adds_nothing(REDSHIFT_DOUBLE).await;
+}
+
+async fn loading_a_snapshot_again_adds_nothing(target: Target) {
+    let warehouses = Warehouses::create(target).await;
     let (table, lake) = table("rejected").await;
     commit(&table, &lake, &[rows(&table, "a", 100), rows(&table, "b", 50)]).await;
     let job = &jobs(&lake).await[0];
     let mut warehouse = warehouses.session();
-    assert_eq!(load(&mut warehouse, &table, &lake, job).await, 150);
+    assert_eq!(load(&mut *warehouse, &table, &lake, job).await, 150);
     for _ in 0..3 {
         assert_eq!(warehouse.load(&table, &lake, job).await.unwrap(), LoadOutcome::AlreadyLoaded);
     }
@@ -60,8 +74,17 @@ async fn loading_a_snapshot_again_adds_nothing() {
 }
 
 #[tokio::test]
-async fn snapshots_are_loaded_in_order_and_times_rise() {
-    let warehouses = Warehouses::create().await;
+async fn snapshots_are_loaded_in_order_and_times_rise_on_postgres() {
+    snapshots_are_loaded_in_order_and_times_rise(Target::Postgres).await;
+}
+
+#[tokio::test]
+async fn snapshots_are_loaded_in_order_and_times_rise_on_the_redshift_double() {
+    snapshots_are_loaded_in_order_and_times_rise(REDSHIFT_DOUBLE).await;
+}
+
+async fn snapshots_are_loaded_in_order_and_times_rise(target: Target) {
+    let warehouses = Warehouses::create(target).await;
     let (table, lake) = table("alerts").await;
     for key in ["a", "b", "c"] {
         commit(&table, &lake, &[rows(&table, key, 3)]).await;
@@ -70,11 +93,11 @@ async fn snapshots_are_loaded_in_order_and_times_rise() {
     commit(&table, &lake, &[]).await;
     let jobs = jobs(&lake).await;
     let mut warehouse = warehouses.session();
-    assert_eq!(load(&mut warehouse, &table, &lake, &jobs[0]).await, 3);
+    assert_eq!(load(&mut *warehouse, &table, &lake, &jobs[0]).await, 3);
     let skipped = warehouse.load(&table, &lake, &jobs[2]).await.unwrap_err();
     assert!(matches!(skipped, WarehouseError::OutOfOrder { newest, .. } if newest == Some(jobs[0].snapshot_id)));
     for job in &jobs[1..] {
-        load(&mut warehouse, &table, &lake, job).await;
+        load(&mut *warehouse, &table, &lake, job).await;
     }
     assert_eq!(warehouse.newest(lake.name()).await.unwrap(), Some(jobs[3].snapshot_id));
     let rising = "SELECT count(*) FROM (SELECT loaded_at > lag(loaded_at) OVER (ORDER BY load_number) AS rises \
@@ -83,80 +106,44 @@ async fn snapshots_are_loaded_in_order_and_times_rise() {
     assert_eq!(warehouses.value("SELECT count(*) FROM raw.alerts").await, 9);
 }
 
-fn table_loader(
-    source: &(redshift_loader::core::table::LoadTable, lake::LakeTable),
-    warehouse: PostgresWarehouse,
-) -> TableLoader {
-    let backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(200), 0.5).unwrap();
-    let pace = Pace { poll_interval: Duration::from_millis(100), backoff };
-    let beat = Liveness::default().beat_handle("test", Duration::from_secs(60));
-    let wake = Arc::new(Notify::new());
-    TableLoader::new(source.0, source.1.clone(), Box::new(warehouse), wake, Listeners::default(), (pace, beat))
-}
-
-async fn until_loaded(warehouses: &Warehouses, snapshots: i64) {
-    let client = warehouses.client().await;
-    for _ in 0..600 {
-        let loaded: i64 = client.query_one("SELECT count(*) FROM raw.load_ledger", &[]).await.unwrap().get(0);
-        if loaded == snapshots {
-            return;
-        }
-        service_runtime::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{snapshots} snapshots were not loaded within 30 s");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn three_racing_loaders_add_every_row_once() {
-    let warehouses = Warehouses::create().await;
+async fn three_racing_loaders_add_every_row_once(target: Target) {
+    let warehouses = Warehouses::create(target).await;
     let source = table("readings").await;
     for key in 0..6 {
         commit(&source.0, &source.1, &[rows(&source.0, &key.to_string(), 500)]).await;
     }
-    let shutdown = CancellationToken::new();
-    let running: Vec<_> =
-        (0..3).map(|_| tokio::spawn(table_loader(&source, warehouses.session()).run(shutdown.clone()))).collect();
-    until_loaded(&warehouses, 6).await;
-    shutdown.cancel();
-    for loader in running {
-        loader.await.unwrap().unwrap();
-    }
+    let sessions = (0..3).map(|_| warehouses.session()).collect();
+    run_until_loaded(&warehouses, &source, sessions, 6).await;
     assert_eq!(warehouses.value("SELECT count(*) FROM raw.readings").await, 3000);
     assert_eq!(warehouses.value("SELECT count(DISTINCT device_id) FROM raw.readings").await, 3000);
     assert_eq!(warehouses.value("SELECT max(load_number) FROM raw.load_ledger").await, 6);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_that_breaks_behind_the_commit_changes_nothing() {
-    let warehouses = Warehouses::create().await;
-    let source = table("rejected").await;
-    for key in ["a", "b", "c"] {
-        commit(&source.0, &source.1, &[rows(&source.0, key, 40)]).await;
-    }
-    let server = warehouses.url.rsplit_once('@').unwrap().1.split('/').next().unwrap().to_owned();
-    let proxy = Proxy::start(server.clone(), 2).await;
-    let url = warehouses.url.replace(&server, &proxy.address.to_string());
-    let shutdown = CancellationToken::new();
-    let loader = table_loader(&source, PostgresWarehouse::new(settings(&url)));
-    let running = tokio::spawn(loader.run(shutdown.clone()));
-    until_loaded(&warehouses, 3).await;
-    shutdown.cancel();
-    running.await.unwrap().unwrap();
-    assert_eq!(proxy.broken.load(Ordering::SeqCst), 2, "two commits lost their answer");
-    assert_eq!(warehouses.value("SELECT count(*) FROM raw.rejected").await, 120);
-    assert_eq!(warehouses.value("SELECT count(DISTINCT device_id) FROM raw.rejected").await, 120);
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn three_racing_loaders_add_every_row_once_on_postgres() {
+    three_racing_loaders_add_every_row_once(Target::Postgres).await;
+}
+
+/// Nothing but the lock keeps the ledger's key unique here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn three_racing_loaders_add_every_row_once_on_the_redshift_double() {
+    three_racing_loaders_add_every_row_once(Target::RedshiftDouble(Isolation::Snapshot)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn three_racing_loaders_add_every_row_once_on_the_serializable_redshift_double() {
+    three_racing_loaders_add_every_row_once(Target::RedshiftDouble(Isolation::Serializable)).await;
 }
 
 /// The session itself reports a lost answer as unknown, neither as done nor as undone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_answer_is_reported_as_unknown() {
-    let warehouses = Warehouses::create().await;
+    let warehouses = Warehouses::create(Target::Postgres).await;
     let (table, lake) = table("rejected").await;
     commit(&table, &lake, &[rows(&table, "a", 4)]).await;
     let job = &jobs(&lake).await[0];
-    let server = warehouses.url.rsplit_once('@').unwrap().1.split('/').next().unwrap().to_owned();
-    let proxy = Proxy::start(server.clone(), 1).await;
-    let mut warehouse = PostgresWarehouse::new(settings(&warehouses.url.replace(&server, &proxy.address.to_string())));
+    let proxy = Proxy::start(server_of(&warehouses.url), [CutAt::AfterCommit]).await;
+    let mut warehouse = PostgresWarehouse::new(settings(&at_server(&warehouses.url, &proxy.address.to_string())));
     let error = warehouse.load(&table, &lake, job).await.unwrap_err();
     assert!(matches!(error, WarehouseError::OutcomeUnknown(_)), "{error:?}");
     assert!(warehouse.is_loaded(&job.lake_table, job.snapshot_id).await.unwrap());
@@ -166,7 +153,7 @@ async fn a_lost_answer_is_reported_as_unknown() {
 
 #[tokio::test]
 async fn a_snapshot_that_has_expired_is_named() {
-    let warehouses = Warehouses::create().await;
+    let warehouses = Warehouses::create(Target::Postgres).await;
     let (table, lake) = table("rejected").await;
     commit(&table, &lake, &[rows(&table, "a", 1)]).await;
     let statement = "INSERT INTO raw.load_ledger VALUES ($1, 4711, NULL, 1, 0, 0, 0, now(), now(), now(), NULL)";

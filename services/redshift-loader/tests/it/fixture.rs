@@ -8,46 +8,92 @@ use arrow::array::{
     ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use lake::{
-    CatalogConfig, CatalogKind, Column, ColumnType, CommitRequest, Lake, LakeConfig, LakeTable, PartitionValue,
-    S3Config, WrittenFile,
+    CatalogConfig, CatalogKind, Column, ColumnType, CommitRequest, Lake, LakeConfig, LakeFile, LakeTable,
+    PartitionValue, S3Config, WrittenFile,
 };
+use redshift_double::{Double, Isolation, S3Settings, Settings};
 use redshift_loader::core::job::{LoadJob, LoadOutcome};
 use redshift_loader::core::table::LoadTable;
+use redshift_loader::edge::loader::{Listeners, Pace, TableLoader};
 use redshift_loader::edge::postgres::{PostgresSettings, PostgresWarehouse, Tls, migrate};
+use redshift_loader::edge::redshift::{RedshiftWarehouse, create_tables};
 use redshift_loader::edge::warehouse::Warehouse;
-use service_runtime::Secret;
+use service_runtime::{Backoff, Liveness, Secret};
 use test_support::{Stack, unique};
+use tokio::sync::Notify;
 use tokio_postgres::{Client, NoTls};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// 2026-03-29T00:00:00Z.
 pub(crate) const START_MICROS: i64 = 1_774_742_400_000_000;
 
+/// What the double is told to read S3 as; it asks for one, as Redshift does, and does not use it.
+pub(crate) const IAM_ROLE: &str = "arn:aws:iam::123456789012:role/loader";
+
+/// Which warehouse a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The `postgres` dialect on PostgreSQL.
+    Postgres,
+    /// The `redshift` dialect on the Redshift double. Not Redshift.
+    RedshiftDouble(Isolation),
+}
+
+/// The double as new clusters begin.
+pub(crate) const REDSHIFT_DOUBLE: Target = Target::RedshiftDouble(Isolation::Snapshot);
+
 /// A scratch database, dropped at the end of the test.
 pub(crate) struct Warehouses {
     name: String,
+    /// URL of PostgreSQL itself, whatever stands in front of it.
     pub(crate) url: String,
+    double: Option<Double>,
 }
 
 impl Warehouses {
-    pub(crate) async fn create() -> Self {
+    pub(crate) async fn create(target: Target) -> Self {
         let stack = Stack::from_env();
         let name = unique("loader_it");
         let admin = connect(&stack.postgres_admin_url()).await;
         admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
         admin.batch_execute(&format!("GRANT ALL ON DATABASE {name} TO loader, dbt")).await.unwrap();
         let url = at_database(&stack.warehouse_loader_url(), &name);
-        let this = Self { name, url };
-        migrate(&this.settings(), &["dbt".to_owned(), "reader".to_owned()]).await.unwrap();
+        let double = match target {
+            Target::Postgres => None,
+            Target::RedshiftDouble(isolation) => Some(start_double(&url, isolation).await),
+        };
+        let this = Self { name, url, double };
+        let readers = ["dbt".to_owned(), "reader".to_owned()];
+        match &this.double {
+            None => migrate(&this.settings(), &readers).await.unwrap(),
+            Some(_) => create_tables(&this.settings(), &readers).await.unwrap(),
+        }
         this
     }
 
-    pub(crate) fn settings(&self) -> PostgresSettings {
-        settings(&self.url)
+    /// The double that stands in front.
+    pub(crate) fn double(&self) -> &Double {
+        self.double.as_ref().unwrap()
     }
 
-    pub(crate) fn session(&self) -> PostgresWarehouse {
-        PostgresWarehouse::new(self.settings())
+    /// Where the loader connects.
+    pub(crate) fn loader_url(&self) -> String {
+        match &self.double {
+            None => self.url.clone(),
+            Some(double) => at_server(&self.url, &double.address().to_string()),
+        }
+    }
+
+    pub(crate) fn settings(&self) -> PostgresSettings {
+        settings(&self.loader_url())
+    }
+
+    pub(crate) fn session(&self) -> Box<dyn Warehouse> {
+        match self.double {
+            None => Box::new(PostgresWarehouse::new(self.settings())),
+            Some(_) => Box::new(RedshiftWarehouse::new(self.settings(), IAM_ROLE.to_owned())),
+        }
     }
 
     pub(crate) async fn client(&self) -> Client {
@@ -88,6 +134,80 @@ pub(crate) fn settings(url: &str) -> PostgresSettings {
         statement_timeout: Duration::from_secs(60),
         lock_timeout: Duration::from_secs(60),
     }
+}
+
+/// `host:port` of a URL.
+pub(crate) fn server_of(url: &str) -> String {
+    url.rsplit_once('@').unwrap().1.split('/').next().unwrap().to_owned()
+}
+
+/// The URL with another `host:port`.
+pub(crate) fn at_server(url: &str, server: &str) -> String {
+    url.replace(&server_of(url), server)
+}
+
+async fn start_double(url: &str, isolation: Isolation) -> Double {
+    let (stack, any) = (Stack::from_env(), "127.0.0.1:0".parse().unwrap());
+    let (host, port) =
+        server_of(url).rsplit_once(':').map(|(host, port)| (host.to_owned(), port.parse().unwrap())).unwrap();
+    let s3 = S3Settings {
+        endpoint: stack.s3_endpoint(),
+        region: stack.s3_region(),
+        access_key: stack.s3_reader_access_key(),
+        secret_key: stack.s3_reader_secret_key(),
+    };
+    Double::start(Settings { listen: any, control: any, upstream: (host, port), s3, isolation }).await.unwrap()
+}
+
+/// The task of a table, which waits little between attempts.
+pub(crate) fn table_loader(source: &(LoadTable, LakeTable), warehouse: Box<dyn Warehouse>) -> TableLoader {
+    let backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(200), 0.5).unwrap();
+    let pace = Pace { poll_interval: Duration::from_millis(100), backoff };
+    let beat = Liveness::default().beat_handle("test", Duration::from_secs(60));
+    let wake = Arc::new(Notify::new());
+    TableLoader::new(source.0, source.1.clone(), warehouse, wake, Listeners::default(), (pace, beat))
+}
+
+/// Runs loaders of a table, each with a session, until so many snapshots are in the ledger.
+pub(crate) async fn run_until_loaded(
+    warehouses: &Warehouses,
+    source: &(LoadTable, LakeTable),
+    sessions: Vec<Box<dyn Warehouse>>,
+    snapshots: i64,
+) {
+    let shutdown = CancellationToken::new();
+    let run = |session| tokio::spawn(table_loader(source, session).run(shutdown.clone()));
+    let running: Vec<_> = sessions.into_iter().map(run).collect();
+    let client = warehouses.client().await;
+    let loaded = async {
+        loop {
+            let loaded: i64 = client.query_one("SELECT count(*) FROM raw.load_ledger", &[]).await.unwrap().get(0);
+            if loaded == snapshots {
+                return;
+            }
+            service_runtime::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), loaded).await.expect("the snapshots are loaded within a minute");
+    shutdown.cancel();
+    for loader in running {
+        loader.await.unwrap().unwrap();
+    }
+}
+
+/// A Parquet file of such rows.
+pub(crate) fn parquet_file(batch: &RecordBatch) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    writer.write(batch).unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+/// Puts an object beside the table's files, or another in its place.
+pub(crate) async fn put_file(lake: &LakeTable, name: &str, content: Vec<u8>, rows: u64) -> LakeFile {
+    let bytes = content.len() as u64;
+    LakeFile { path: lake.write_companion(name, content).await.unwrap(), rows, bytes }
 }
 
 fn at_database(url: &str, name: &str) -> String {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first thing that does not work")]
 
 mod app;
+mod attacked;
 mod devices;
 mod exactly_once;
 mod fixture;

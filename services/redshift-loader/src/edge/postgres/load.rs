@@ -12,7 +12,7 @@ use super::error::{classify, classify_commit, refusal};
 use crate::core::binary_copy::{CopyRows, HEADER, TRAILER};
 use crate::core::job::{LedgerVerdict, LoadJob, LoadOutcome, RefusedFile};
 use crate::core::table::{LOAD_COLUMNS, LoadTable};
-use crate::edge::warehouse::{RetryRequest, WarehouseError};
+use crate::edge::warehouse::{Retried, RetryRequest, WarehouseError};
 
 /// Bytes sent to the server at once. Larger: more memory and no faster; much smaller: a message per few rows.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -55,13 +55,21 @@ pub(super) async fn load(
     Ok(LoadOutcome::Loaded { rows, files: job.files.len() - refused.len(), refused })
 }
 
-/// Loads a quarantined file; `false` when it was refused again.
+/// Whether the ledger has a snapshot, behind the lock of its table.
+pub(super) async fn is_loaded(client: &mut Client, lake_table: &str, snapshot_id: i64) -> Result<bool, WarehouseError> {
+    let transaction = client.transaction().await.map_err(classify("read the ledger"))?;
+    let present = lock(&transaction, lake_table, snapshot_id).await?.present;
+    transaction.rollback().await.map_err(classify("read the ledger"))?;
+    Ok(present)
+}
+
+/// Loads a quarantined file, unless another loader was faster.
 pub(super) async fn retry(
     client: &mut Client,
     table: &LoadTable,
     lake: &LakeTable,
     request: &RetryRequest,
-) -> Result<bool, WarehouseError> {
+) -> Result<Retried, WarehouseError> {
     let RetryRequest { lake_table, snapshot_id, file } = request;
     let mut transaction = client.transaction().await.map_err(classify("begin a retry"))?;
     let ledger = lock(&transaction, lake_table, *snapshot_id).await?;
@@ -70,7 +78,7 @@ pub(super) async fn retry(
         WHERE lake_table = $1 AND snapshot_id = $2 AND path = $3 AND resolved_at IS NULL";
     let open = transaction.execute(open, &[lake_table, snapshot_id, &file.path]).await;
     if open.map_err(classify("take up a retry"))? == 0 {
-        return Ok(true);
+        return Ok(Retried::Gone);
     }
     let refused = stage(&mut transaction, table, lake, std::slice::from_ref(file)).await?;
     if let Some(RefusedFile { reason, .. }) = refused.first() {
@@ -83,7 +91,7 @@ pub(super) async fn retry(
         resolve(&transaction, request, ledger.loaded_at).await?;
     }
     transaction.commit().await.map_err(classify_commit)?;
-    Ok(refused.is_empty())
+    Ok(if refused.is_empty() { Retried::Loaded } else { Retried::Refused })
 }
 
 /// Waits for other loaders of the table, then reads what the ledger holds.

@@ -20,7 +20,7 @@ pub use self::connect::{PostgresSettings, Tls};
 pub use self::migrate::migrate;
 
 use self::error::classify;
-use super::warehouse::{RetryRequest, Warehouse, WarehouseError};
+use super::warehouse::{Retried, RetryRequest, Warehouse, WarehouseError};
 use crate::core::devices::DeviceRows;
 use crate::core::job::{LoadJob, LoadOutcome};
 use crate::core::table::LoadTable;
@@ -61,7 +61,6 @@ impl PostgresWarehouse {
 }
 
 const NEWEST: &str = "SELECT snapshot_id FROM raw.load_ledger WHERE lake_table = $1 ORDER BY load_number DESC LIMIT 1";
-const IS_LOADED: &str = "SELECT FROM raw.load_ledger WHERE lake_table = $1 AND snapshot_id = $2";
 const RETRY_REQUESTS: &str = "SELECT snapshot_id, path, rows, bytes FROM raw.load_quarantine \
     WHERE lake_table = $1 AND resolved_at IS NULL AND retry_requested_at IS NOT NULL ORDER BY snapshot_id, path";
 const QUARANTINED: &str = "SELECT count(*) FROM raw.load_quarantine WHERE lake_table = $1 AND resolved_at IS NULL";
@@ -78,8 +77,10 @@ impl Warehouse for PostgresWarehouse {
     }
 
     async fn is_loaded(&mut self, lake_table: &str, snapshot_id: i64) -> Result<bool, WarehouseError> {
-        let rows = self.query("read the ledger", IS_LOADED, &[&lake_table, &snapshot_id]).await?;
-        Ok(!rows.is_empty())
+        let mut client = self.take().await?;
+        let loaded = load::is_loaded(&mut client, lake_table, snapshot_id).await?;
+        self.client = Some(client);
+        Ok(loaded)
     }
 
     async fn load(
@@ -109,11 +110,11 @@ impl Warehouse for PostgresWarehouse {
         table: &LoadTable,
         lake: &LakeTable,
         request: &RetryRequest,
-    ) -> Result<bool, WarehouseError> {
+    ) -> Result<Retried, WarehouseError> {
         let mut client = self.take().await?;
-        let is_in = load::retry(&mut client, table, lake, request).await?;
+        let retried = load::retry(&mut client, table, lake, request).await?;
         self.client = Some(client);
-        Ok(is_in)
+        Ok(retried)
     }
 
     async fn quarantined(&mut self, lake_table: &str) -> Result<i64, WarehouseError> {
