@@ -73,6 +73,31 @@ async fn every_cut_point_leaves_every_row_once_on_the_redshift_double() {
     every_row_is_there_once(&warehouses, &source).await;
 }
 
+/// The only snapshot's COMMIT never reached the server: the ledger says so, and it is made again at once. Whoever took silence
+/// for success would wait for the next poll here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_did_not_happen_is_made_again_at_once_on_postgres() {
+    let warehouses = Warehouses::create(Target::Postgres).await;
+    let source = table("rejected").await;
+    commit(&source.0, &source.1, &[rows(&source.0, "a", 4)]).await;
+    let proxy = Proxy::start(server_of(&warehouses.url), [CutAt::BeforeCommit]).await;
+    let session = PostgresWarehouse::new(settings(&at_server(&warehouses.url, &proxy.address.to_string())));
+    run_until_loaded(&warehouses, &source, vec![Box::new(session)], 1).await;
+    assert_eq!(proxy.pending(), 0);
+    assert_eq!(warehouses.value("SELECT count(*) FROM raw.rejected").await, 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_did_not_happen_is_made_again_at_once_on_the_redshift_double() {
+    let warehouses = Warehouses::create(REDSHIFT_DOUBLE).await;
+    let source = table("rejected").await;
+    commit(&source.0, &source.1, &[rows(&source.0, "a", 4)]).await;
+    warehouses.double().plan(Fault::Cut(CutAt::BeforeCommit), 1);
+    run_until_loaded(&warehouses, &source, vec![warehouses.session()], 1).await;
+    assert_eq!(warehouses.double().pending(), 0);
+    assert_eq!(warehouses.value("SELECT count(*) FROM raw.rejected").await, 4);
+}
+
 /// A session says what it knows: nothing was done, or nobody knows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_around_the_commit_is_reported_as_unknown_on_the_redshift_double() {

@@ -159,10 +159,11 @@ async fn start_double(url: &str, isolation: Isolation) -> Double {
     Double::start(Settings { listen: any, control: any, upstream: (host, port), s3, isolation }).await.unwrap()
 }
 
-/// The task of a table, which waits little between attempts.
+/// The task of a table, which waits little between attempts. It looks at the lake again only after an error: what a test waits
+/// for must not come by the next poll.
 pub(crate) fn table_loader(source: &(LoadTable, LakeTable), warehouse: Box<dyn Warehouse>) -> TableLoader {
     let backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(200), 0.5).unwrap();
-    let pace = Pace { poll_interval: Duration::from_millis(100), backoff };
+    let pace = Pace { poll_interval: Duration::from_secs(600), backoff };
     let beat = Liveness::default().beat_handle("test", Duration::from_secs(60));
     let wake = Arc::new(Notify::new());
     TableLoader::new(source.0, source.1.clone(), warehouse, wake, Listeners::default(), (pace, beat))
