@@ -235,7 +235,10 @@ async fn attempt(request: reqwest::RequestBuilder) -> anyhow::Result<Tried> {
     if status.is_success() {
         return Ok(response.json().await.map_or_else(again, Tried::Taken));
     }
-    let (asked, busy) = (wait_of(&response), status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS);
+    let asked = wait_of(&response);
+    // A conflict that says when to come back: another replica is at work on the same request, or died at it.
+    let in_work = status == StatusCode::CONFLICT && asked.is_some();
+    let busy = in_work || status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
     let reason = response.text().await.unwrap_or_default();
     let reason = format!("the server answers {status}: {}", reason.chars().take(500).collect::<String>());
     if busy { Ok(Tried::Again(reason, asked)) } else { bail!(reason) }

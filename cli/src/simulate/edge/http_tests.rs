@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 const TAKEN: &str = "HTTP/1.1 202 Accepted\r\ncontent-length: 15\r\nconnection: close\r\n\r\n{\"rejected\":[]}";
 const BUSY: &str =
     "HTTP/1.1 503 Service Unavailable\r\nretry-after: 0\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const IN_WORK: &str = "HTTP/1.1 409 Conflict\r\nretry-after: 0\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 const NO_ANSWER: &str = "";
 const HALF_AN_ANSWER: &str = "HTTP/1.1 202 Accepted\r\ncontent-length: 15\r\nconnection: close\r\n\r\n{\"rej";
 const REFUSED: &str = "HTTP/1.1 422 Unprocessable Content\r\ncontent-length: 4\r\nconnection: close\r\n\r\nwhy?";
@@ -78,15 +79,15 @@ fn batch<'a>(readings: &'a [Reading<'a>]) -> ReadingBatch<'a> {
 
 #[tokio::test]
 async fn a_request_is_repeated_under_its_key_until_it_is_taken() {
-    let (url, requests) = door(&[NO_ANSWER, BUSY, HALF_AN_ANSWER, TAKEN]).await;
+    let (url, requests) = door(&[NO_ANSWER, BUSY, IN_WORK, HALF_AN_ANSWER, TAKEN]).await;
     let (flushed, lines, retries) = deliver(&url, Duration::from_secs(60)).await;
     flushed.unwrap();
-    assert_eq!(retries, 3);
+    assert_eq!(retries, 4);
     let requests = requests.lock().unwrap();
     let key = header(&requests[0], "idempotency-key");
     assert!(key.len() > 20 && requests.iter().all(|request| header(request, "idempotency-key") == key));
     assert!(requests.iter().all(|request| request.ends_with("\"unit\":\"kWh\"}]}\n")));
-    assert_eq!((requests.len(), lines.len()), (4, 2), "{lines:?}");
+    assert_eq!((requests.len(), lines.len()), (5, 2), "{lines:?}");
     assert!(lines[0].starts_with(r#"{"attempt":1,"topic":"raw","way":"http""#), "{lines:?}");
     assert_eq!(lines[1], r#"{"ack":1,"status":202}"#);
 }
