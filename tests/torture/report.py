@@ -27,7 +27,7 @@ def main() -> int:
     args = parser.parse_args()
     load = lambda paths: [json.loads(path.read_text()) for path in paths]  # noqa: E731
     parts = ["## Torture", "", INTRODUCTION]
-    for title, reports in (("The long run", load(args.long)), ("The slice of `make test`", load(args.slice)), ("Trials", load(args.trial))):
+    for title, reports in (("The long run", load(args.long)), ("The bounded attack", load(args.slice)), ("Trials", load(args.trial))):
         if reports:
             parts += [f"### {title}", "", *section(reports)]
     if args.planted:
