@@ -26,25 +26,27 @@ pub(crate) struct Readings {
     pub(crate) outside: u64,
 }
 
+/// Columns of the table of readings that are compared.
+const FACTS: &[&str] = &[
+    "tenant_id",
+    "device_id",
+    "channel",
+    "kind",
+    "start",
+    "value",
+    "local_day",
+    "source_partition",
+    "source_offset",
+    "revision",
+];
+
 /// Counts the table of readings.
 ///
 /// # Errors
 /// When a file cannot be read, or holds another number of rows than its manifest claims.
 pub(crate) async fn readings(lake: &LakeReader, windows: &Windows) -> anyhow::Result<Readings> {
-    const COLUMNS: &[&str] = &[
-        "tenant_id",
-        "device_id",
-        "channel",
-        "kind",
-        "start",
-        "value",
-        "local_day",
-        "source_partition",
-        "source_offset",
-        "revision",
-    ];
     let mut found = Readings::default();
-    scan(lake, "readings", COLUMNS, |batch| count_readings(&batch, windows, &mut found)).await?;
+    scan(lake, "readings", FACTS, |batch| count_readings(&batch, windows, &mut found)).await?;
     Ok(found)
 }
 
@@ -53,20 +55,8 @@ pub(crate) async fn readings(lake: &LakeReader, windows: &Windows) -> anyhow::Re
 /// # Errors
 /// As [`readings`].
 pub(crate) async fn revised(lake: &LakeReader, lane: &LaneAudit) -> anyhow::Result<Revised> {
-    const COLUMNS: &[&str] = &[
-        "tenant_id",
-        "device_id",
-        "channel",
-        "kind",
-        "start",
-        "value",
-        "local_day",
-        "source_partition",
-        "source_offset",
-        "revision",
-    ];
     let mut found = Revised::default();
-    scan(lake, "readings", COLUMNS, |batch| {
+    scan(lake, "readings", FACTS, |batch| {
         each_fact(&batch, |row| {
             if let Some(revision) = row.revision {
                 found.add(lane, (row.partition, row.offset, revision), row.local_day, &row.fact);

@@ -270,20 +270,11 @@ impl Topics {
         from: Option<i64>,
         audit: &mut Audit,
     ) -> anyhow::Result<i64> {
-        let mut decoder = Decoder::<DecidedBatch>::new(&self.registry, VALIDATED_BATCH);
-        let start = from.map_or(StartAt::Beginning, |next| StartAt::Offset(NextOffset(next)));
-        let mut blocks = self.tail(topic, partition, start).await?;
-        let mut next = from.unwrap_or_default();
-        while let Some(block) = blocks.next().await.context("read validated topic")? {
-            for record in block.iter() {
-                next = record.offset + 1;
-                match decoder.decode(record.payload).await? {
-                    Some(batch) => audit.decide(&batch.decision()),
-                    None => audit.unreadable(record.offset),
-                }
-            }
-        }
-        Ok(next)
+        let mut each = |decided| match decided {
+            Decided::Batch(batch) => audit.decide(&batch.decision()),
+            Decided::Unreadable(offset) => audit.unreadable(offset),
+        };
+        self.decided(topic, partition, from, &mut each).await
     }
 
     /// Hands over every record of a partition of decisions, from `from` to the topic's end now; returns where to go on.
