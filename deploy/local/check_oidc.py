@@ -66,7 +66,7 @@ def password_grant(env: dict[str, str]) -> None:
 
 
 def elsewhere(env: dict[str, str]) -> sign_in.Client:
-    return sign_in.Client(env["OIDC_ISSUER"], env["OIDC_CLIENT_ID"], "http://198.51.100.1/callback")
+    return sign_in.Client(env["OIDC_ISSUER"], env["OIDC_CLIENT_ID"], "http://198.51.100.1/auth/callback")
 
 
 def first_key(env: dict[str, str]) -> dict:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the identity server that METERWAY_OIDC names into .local/lib: install-oidc.sh keycloak|mock
-# Safe to repeat. Keycloak (160 MB) is prepared once, about a minute of one core, so that each later start is short: its
+# Safe to repeat. Keycloak (160 MB) is prepared once, half a minute on two free cores, so that each later start is short: its
 # program is built for our options, its database is made, and the classes of a start are archived for the JVM.
 set -euo pipefail
 
@@ -8,6 +8,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 home=$(cd "$here/../.." && pwd)/.local
 logs=$home/setup-logs
 which=${1:-}
+
+export PATH=$home/node/bin:$PATH
 
 fail() { printf '%s\n' "$*" >&2; exit 1; }
 

@@ -120,7 +120,7 @@ def client_of(env: dict[str, str]) -> Client:
     """The client of a stack."""
     if "OIDC_ISSUER" not in env:
         raise SignInError("OIDC_ISSUER is not set: start the stack with METERWAY_OIDC=keycloak or mock")
-    return Client(env["OIDC_ISSUER"], env["OIDC_CLIENT_ID"], f"{env['METERWAY_DASHBOARD_URL']}/callback")
+    return Client(env["OIDC_ISSUER"], env["OIDC_CLIENT_ID"], f"{env['METERWAY_DASHBOARD_URL']}/auth/callback")
 
 
 def main() -> int:

@@ -1,5 +1,7 @@
 // The sign-in page, with the same names of fields and button as Keycloak's, so that one script signs in to both.
-export const page = (failed) => `<!doctype html>
+const escaped = (text) => text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
+
+export const page = (username, failed) => `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -16,7 +18,8 @@ export const page = (failed) => `<!doctype html>
 <h1>Sign in</h1>
 <form id="kc-form-login" method="post">
   ${failed ? '<p id="input-error" role="alert">Invalid username or password.</p>' : ''}
-  <label for="username">Username <input id="username" name="username" autocomplete="username" autofocus></label>
+  <label for="username">Username
+    <input id="username" name="username" value="${escaped(username)}" autocomplete="username" autofocus></label>
   <label for="password">Password
     <input id="password" name="password" type="password" autocomplete="current-password"></label>
   <button id="kc-login" type="submit">Sign In</button>

@@ -89,7 +89,7 @@ const authorize = async (request, answer, query) => {
   request.user = redeem(query.get('ticket'));
   if (request.user) return service.requestHandler(request, answer);
   answer.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' });
-  answer.end(page(failed));
+  answer.end(page(query.get('login_hint') ?? '', failed));
 };
 
 const token = async (request, answer) => {
