@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build fmt lint demo demo-check test unit simulate-seeds bench bench-sink torture torture-slice planted stack-up stack-down clean
+.PHONY: help setup build fmt lint demo demo-check test unit simulate-seeds bench bench-sink torture torture-slice planted stack-up stack-down chart-check images kube-test clean
 
 # A target directory outside the checkout, when there is a cache folder, spares fresh clones the dependencies.
 CACHE := $(or $(METERWAY_CACHE),$(HOME)/.cache/meterway)
@@ -63,6 +63,15 @@ torture-slice: build ## The same, bounded: a million readings, two dozen kills, 
 
 planted: setup ## Plant bugs, one at a time, and expect the suites to find each; ONLY="NAME…" for some
 	@tests/torture/planted.sh $(if $(ONLY),--only $(ONLY))
+
+chart-check: ## The Helm chart: strict lint, refused values, golden files, schemas of Kubernetes, rules for pods, settings
+	@METERWAY_BIN=$(BIN) deploy/helm/chart-check.sh
+
+images: build ## OCI archives of every program in .local/images, without a container engine
+	@deploy/docker/images.sh $(BIN) .local/images
+
+kube-test: build ## The chart on a real node: install, helm test, upgrade under load, killed pods, policies (docs/kubernetes.md)
+	@METERWAY_BIN=$(BIN) tests/kubernetes/run.sh
 
 stack-up: setup ## Start Kafka, registry, S3, PostgreSQL and DynamoDB Local for development
 	@METERWAY_STACK=dev $(LOCAL)/stack.sh up

@@ -21,6 +21,8 @@ set -a
 . ".local/stacks/$METERWAY_STACK/stack.env"
 set +a
 export METERWAY_BIN=$bin
+step "the chart"
+deploy/helm/chart-check.sh
 # Always the whole workspace, with targets picked by name: another choice of packages would be another choice of features,
 # and half of the dependencies would be compiled again.
 step "unit tests and the architecture"

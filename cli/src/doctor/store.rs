@@ -72,10 +72,7 @@ fn credentials<'a>(key: &'a Option<String>, secret: &'a Option<String>) -> Optio
 }
 
 fn open(lake: &LakeArgs, credentials: Option<(&str, &str)>) -> anyhow::Result<AmazonS3> {
-    let mut builder = lake.store();
-    if let Some((key, secret)) = credentials {
-        builder = builder.with_access_key_id(key).with_secret_access_key(secret);
-    }
+    let builder = lake.store(credentials);
     // A request that is sent again could lose the race against itself.
     let once = RetryConfig { max_retries: 0, ..RetryConfig::default() };
     builder.with_retry(once).build().map_err(BadConfig::new).context("open the object store")

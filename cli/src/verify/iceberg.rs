@@ -1,7 +1,7 @@
 //! A reader of Iceberg tables of its own: metadata file → manifest list → manifests → data files, by the Iceberg
 //! specification (v2). It deliberately shares nothing with the writer, so a writer's mistake cannot hide in its own reader.
 
-use crate::stores::postgres;
+use crate::stores::{given, postgres};
 use anyhow::{Context, anyhow, ensure};
 use apache_avro::types::Value;
 use bytes::Bytes;
@@ -69,9 +69,13 @@ impl LakeArgs {
         })
     }
 
-    /// The bucket, so far without credentials.
-    pub(crate) fn store(&self) -> AmazonS3Builder {
-        let builder = AmazonS3Builder::new().with_bucket_name(&self.s3_bucket).with_region(&self.s3_region);
+    /// The bucket, with these keys, or with what the environment has (keys, or the role of a service account).
+    pub(crate) fn store(&self, keys: Option<(&str, &str)>) -> AmazonS3Builder {
+        let builder = match keys {
+            Some((key, secret)) => AmazonS3Builder::new().with_access_key_id(key).with_secret_access_key(secret),
+            None => AmazonS3Builder::from_env(),
+        };
+        let builder = builder.with_bucket_name(&self.s3_bucket).with_region(&self.s3_region);
         match &self.s3_endpoint {
             Some(endpoint) => builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://")),
             None => builder,
@@ -116,10 +120,7 @@ impl LakeReader {
     /// # Errors
     /// When the settings make no store.
     pub(crate) fn new(args: &LakeArgs) -> anyhow::Result<Self> {
-        let mut builder = args.store();
-        if let (Some(key), Some(secret)) = (&args.s3_access_key, &args.s3_secret_key) {
-            builder = builder.with_access_key_id(key).with_secret_access_key(secret);
-        }
+        let builder = args.store(given(&args.s3_access_key).zip(given(&args.s3_secret_key)));
         Ok(Self { store: Arc::new(builder.build().context("open object store")?), args: args.clone() })
     }
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from .errors import StackError
 
-HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
+# The loopback address, unless somebody on a network of their own needs to reach the stack (tests/kubernetes).
+HOST = os.environ.get("METERWAY_STACK_HOST") or LOOPBACK
 DEFAULT_NAME = "demo"
 DEFAULT_PORT_BASES = {"demo": 29000, "dev": 31000, "test": 25000}
 # The highest offset in use is that of the S3 emulator's admin gRPC port, 10000 above its neighbours.

@@ -1,7 +1,8 @@
-"""DynamoDB Local, kept on the loopback address by a wrapper of ours."""
+"""DynamoDB Local, kept on one address by a wrapper of ours."""
 
 from __future__ import annotations
 
+from ..layout import HOST
 from ..process import Launch
 from .base import Component
 
@@ -23,7 +24,8 @@ class DynamoDb(Component):
 
     def launch(self) -> Launch:
         command = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-        command += [f"-Djava.library.path={self.lib}", "-cp", f"{self.lib}/classes:{self.lib}/*", "LoopbackDynamoDb"]
+        command += [f"-Djava.library.path={self.lib}", f"-Dhost={HOST}"]
+        command += ["-cp", f"{self.lib}/classes:{self.lib}/*", "LoopbackDynamoDb"]
         command += ["-port", str(self.stack.port(_HTTP)), "-sharedDb", "-disableTelemetry", "-dbPath", str(self.data)]
         return Launch(command, self.data)
 

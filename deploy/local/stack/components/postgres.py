@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..errors import StackError
-from ..layout import CONFIG, HOST
+from ..layout import CONFIG, HOST, LOOPBACK
 from ..process import Launch, as_account
 from .base import Component
 
@@ -88,6 +88,9 @@ class Postgres(Component):
         password_file.unlink()
         if done.returncode:
             raise StackError(f"initdb failed in {self._cluster}:\n{done.stdout}{done.stderr}")
+        if HOST != LOOPBACK:
+            with (self._cluster / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all samenet scram-sha-256\n")
 
     def launch(self) -> Launch:
         command = [_program("postgres"), "-D", str(self._cluster), "-p", str(self.stack.port(_PORT))]
