@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build fmt lint demo demo-check test unit simulate-seeds bench bench-sink torture torture-slice planted stack-up stack-down clean
+.PHONY: help setup build fmt lint demo demo-check test unit simulate-seeds bench bench-sink torture torture-slice planted web-build web-check stack-up stack-down clean
 
 # A target directory outside the checkout, when there is a cache folder, spares fresh clones the dependencies.
 CACHE := $(or $(METERWAY_CACHE),$(HOME)/.cache/meterway)
@@ -63,6 +63,22 @@ torture-slice: build ## The same, bounded: a million readings, two dozen kills, 
 
 planted: setup ## Plant bugs, one at a time, and expect the suites to find each; ONLY="NAME…" for some
 	@tests/torture/planted.sh $(if $(ONLY),--only $(ONLY))
+
+# npm's own note of what it installed: newer than the lock means that nothing is to be done.
+WEB_MODULES := web/node_modules/.package-lock.json
+WEB_SOURCES := $(shell find web/src web/public -type f) web/index.html web/vite.config.ts web/tsconfig.json web/package.json
+
+$(WEB_MODULES): web/package-lock.json
+	cd web && npm ci
+	@touch $@
+
+web/dist/index.html: $(WEB_MODULES) $(WEB_SOURCES)
+	cd web && npm run build
+
+web-build: web/dist/index.html ## Build the dashboard's front end into web/dist
+
+web-check: $(WEB_MODULES) ## Types, lint, unit tests, build and size budget of the front end
+	cd web && npm run check
 
 stack-up: setup ## Start Kafka, registry, S3, PostgreSQL and DynamoDB Local for development
 	@METERWAY_STACK=dev $(LOCAL)/stack.sh up

@@ -10,7 +10,7 @@ const proxy = api ? { "/v1": forwarded, "/openapi.json": forwarded } : {};
 const local = { host: "127.0.0.1", port, strictPort: true, proxy };
 
 export default defineConfig({
-  plugins: [react(), ...(api ? [] : [fixtures(port + 1)])],
+  plugins: [react(), ...(api || process.env.VITEST ? [] : [fixtures(port + 1)])],
   build: {
     target: ["chrome123", "firefox120", "safari17.5"],
     assetsInlineLimit: 0,

@@ -95,21 +95,20 @@ function other(device: FixtureDevice, channel: Channel, start: number): Point {
 
 const dials = new Map<string, number>();
 
-/** The dial adds up the intervals since a year before, estimates and unseen ones included. */
+/** The dial adds up what was used since a day in the past, estimates and unseen intervals included. */
 function dial(device: FixtureDevice, start: number): number {
-  const key = `${device.device_id} ${start}`;
-  const known = dials.get(key);
-  if (known !== undefined) return known;
   const interval = device.channels[0];
-  const before = start - DAY;
-  const base =
-    dials.get(`${device.device_id} ${before}`) ??
-    18_000_000 + Math.floor(start / DAY - 20_000) * Math.round(device.usual * 24);
-  let sum = 0;
-  for (let s = before; interval && s < start; s += interval.interval_s ?? 3600)
-    sum += point(device, interval, s)?.value ?? Math.round(device.usual / 2);
-  const value = base + sum;
-  dials.set(key, value);
+  const key = (at: number) => `${device.device_id} ${at}`;
+  let at = start;
+  while (!dials.has(key(at)) && start - at < 400 * DAY && at % (400 * DAY) >= DAY) at -= DAY;
+  let value = dials.get(key(at)) ?? 18_000_000;
+  for (; interval && at < start; at += DAY) {
+    dials.set(key(at), value);
+    for (let s = at; s < at + DAY; s += interval.interval_s ?? 3600) {
+      value += point(device, interval, s)?.value ?? Math.round(device.usual / 2);
+    }
+  }
+  dials.set(key(start), value);
   return value;
 }
 

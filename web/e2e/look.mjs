@@ -45,7 +45,12 @@ for (const [size, viewport] of Object.entries({
     for (const [name, path] of Object.entries(pages)) {
       if (only.length > 0 && !only.includes(name)) continue;
       await page.goto(base + path);
-      await page.waitForTimeout(name === "live" ? 4500 : 1800);
+      await page
+        .locator(".skeleton, .moving")
+        .first()
+        .waitFor({ state: "detached", timeout: 30_000 })
+        .catch(() => console.log(`${name}: still loading`));
+      await page.waitForTimeout(name === "live" ? 4500 : 900);
       const wide = await page.evaluate(
         () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
       );

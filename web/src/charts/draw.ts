@@ -38,6 +38,7 @@ export function drawMarks(plot: uPlot, drawn: Drawn, alerts: ChartAlert[], color
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top - 2 * size, bbox.width, bbox.height + 4 * size);
   ctx.clip();
+  ctx.setLineDash([]);
   ctx.lineWidth = 1.5 * devicePixelRatio;
   ctx.fillStyle = colors.suspect;
   for (const i of drawn.suspects) at(plot, drawn, i, (x, y) => triangle(ctx, x, y - size * 1.4, size));

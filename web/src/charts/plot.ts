@@ -4,6 +4,7 @@ import { locale } from "../lib/format.ts";
 import { type ChartColors, chartColors } from "./colors.ts";
 import { type ChartAlert, drawGround, drawMarks } from "./draw.ts";
 import type { Drawn } from "./prepare.ts";
+import { timeTexts } from "./timeAxis.ts";
 import type { View } from "./view.ts";
 
 export interface PlotOptions {
@@ -39,7 +40,7 @@ export function createPlot(element: HTMLElement, options: PlotOptions): uPlot {
     {
       width: element.clientWidth,
       height: options.height,
-      padding: [12, 12, 0, 0],
+      padding: [12, 26, 0, 0],
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
       legend: { show: false },
       cursor: {
@@ -52,7 +53,11 @@ export function createPlot(element: HTMLElement, options: PlotOptions): uPlot {
         y: { range: yRange(kind) },
       },
       axes: [
-        axis(colors, {}),
+        axis(colors, {
+          size: 42,
+          space: 64,
+          values: (_plot, splits, _axis, _space, increment) => timeTexts(splits, increment, zone),
+        }),
         axis(colors, { label: unit, labelSize: 18, labelFont: font(11), size: 58, values: valuesText }),
       ],
       series: [

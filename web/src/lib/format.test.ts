@@ -34,6 +34,7 @@ describe("spans", () => {
     const now = Date.parse("2026-01-01T00:01:00Z");
     expect(ago("2026-01-01T00:00:00Z", now)).toBe("1 min ago");
     expect(ago("2026-01-01T00:00:58Z", now)).toBe("just now");
+    expect(ago("2026-01-01T00:01:02Z", now)).toBe("just now");
     expect(ago("2026-01-01T00:02:00Z", now)).toBe("in 1 min");
   });
 });

@@ -28,6 +28,13 @@ export function count(value: number): string {
   return new Intl.NumberFormat(locale).format(value);
 }
 
+/** "152k": for a picture with little room, never where the figure itself counts. */
+export function compact(value: number): string {
+  return new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 })
+    .format(value)
+    .toLowerCase();
+}
+
 export function plural(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
@@ -57,6 +64,6 @@ export function duration(seconds: number): string {
 
 export function ago(instant: string, now: number): string {
   const seconds = (now - Date.parse(instant)) / 1000;
-  if (seconds < 0) return `in ${duration(-seconds)}`;
-  return seconds < 5 ? "just now" : `${duration(seconds)} ago`;
+  if (Math.abs(seconds) < 5) return "just now";
+  return seconds < 0 ? `in ${duration(-seconds)}` : `${duration(seconds)} ago`;
 }

@@ -74,7 +74,7 @@ export function CommodityName({ commodity }: { commodity: string }) {
   return (
     <span className="with-icon">
       <Icon size={15} color={color} aria-hidden="true" />
-      {text}
+      <span className="commodity">{text}</span>
     </span>
   );
 }

@@ -157,9 +157,11 @@ function Groups({ query, period, days, before }: GroupsProps) {
             {items.map((group) => (
               <GroupCard
                 key={keyOf(group)}
+                named={query.group_by === "site"}
                 title={query.group_by === "site" ? group.group : COMMODITIES[group.commodity].text}
                 group={group}
                 former={formerOf.get(keyOf(group)) ?? []}
+                waiting={before !== null && former.isPending}
                 period={period}
                 days={days}
                 before={before}

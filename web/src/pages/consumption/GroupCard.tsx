@@ -13,12 +13,16 @@ interface Props {
   title: string;
   group: Consumption & { commodity: Commodity };
   former: Bucket[];
+  /** The compared period is still on its way. */
+  waiting: boolean;
+  /** The title does not say the commodity already. */
+  named: boolean;
   period: Period;
   days: Days;
   before: Days | null;
 }
 
-export function GroupCard({ title, group, former, period, days, before }: Props) {
+export function GroupCard({ title, group, former, waiting, named, period, days, before }: Props) {
   const list = pairs(bucketsOf(period, days), group.buckets, before ? bucketsOf(period, before) : [], former);
   const both = list.filter((pair) => pair.now && pair.before);
   const color = COMMODITIES[group.commodity].color;
@@ -28,7 +32,7 @@ export function GroupCard({ title, group, former, period, days, before }: Props)
       title={title}
       className="half"
       note={group.zone ? `Zone ${group.zone}` : "Each site's own zone"}
-      actions={<CommodityName commodity={group.commodity} />}
+      actions={named && <CommodityName commodity={group.commodity} />}
     >
       <dl className="figures">
         <div className="figure">
@@ -37,8 +41,18 @@ export function GroupCard({ title, group, former, period, days, before }: Props)
         </div>
         {before && (
           <div className="figure">
-            <dt>{plural(both.length, period === "year" ? "month" : "day")} of both periods</dt>
-            <dd>{both.length === 0 ? <small>No data before</small> : <Change pairs={both} />}</dd>
+            <dt>
+              {both.length === 0
+                ? "Compared"
+                : `${plural(both.length, period === "year" ? "month" : "day")} of both periods`}
+            </dt>
+            <dd>
+              {both.length === 0 ? (
+                <small>{waiting ? "Loading…" : "No data before"}</small>
+              ) : (
+                <Change pairs={both} />
+              )}
+            </dd>
           </div>
         )}
       </dl>

@@ -1,7 +1,7 @@
 import { CircleCheck, Scale } from "lucide-react";
 import type { Channel, Consumption, Device, Page, Reading } from "../../api/contract.ts";
 import { useGet } from "../../api/queries.ts";
-import { number, percent, quantity, unitText } from "../../lib/format.ts";
+import { number, percent, unitText } from "../../lib/format.ts";
 import { dayText } from "../../lib/zone.ts";
 import { Badge } from "../../ui/Badge.tsx";
 import { Card } from "../../ui/Card.tsx";
@@ -34,7 +34,7 @@ export function RegisterCheck({ device, interval, register, range }: Props) {
   return (
     <Card
       title="Register and intervals side by side"
-      note={`Dial ${register.channel} × ${number(register.multiplier)}, against the sum of ${interval.channel}`}
+      note={`Dial ${register.channel} × ${number(register.multiplier)}, against the sum of ${interval.channel}, in ${unitText(interval.unit)}`}
     >
       <Loaded query={dial} skeleton={<Skeleton lines={4} />}>
         {(reads) => (
@@ -65,9 +65,9 @@ function CheckTable({ rows, unit }: { rows: CheckRow[]; unit: string }) {
       columns={[
         { head: "From", cell: (row) => dayText(row.from) },
         { head: "To", cell: (row) => dayText(row.to), wide: true },
-        { head: "Dial moved", cell: (row) => quantity(row.moved, unit), numeric: true },
-        { head: "Intervals", cell: (row) => quantity(row.summed, unit), numeric: true },
-        { head: "Difference", cell: (row) => quantity(row.difference, unit), numeric: true },
+        { head: "Dial moved", cell: (row) => number(row.moved), numeric: true },
+        { head: "Intervals", cell: (row) => number(row.summed), numeric: true },
+        { head: "Difference", cell: (row) => number(row.difference), numeric: true },
         {
           head: "Complete",
           cell: (row) => (row.completeness === null ? "" : percent(row.completeness)),

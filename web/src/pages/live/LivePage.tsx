@@ -52,7 +52,7 @@ export default function LivePage() {
         </>
       }
     >
-      <div className="grid">
+      <div className="grid top">
         <OpenAlerts kind="CONTINUOUS_FLOW" title="Possible leaks" none="No leak is suspected." />
         <OpenAlerts kind="OUTAGE" title="Power outages" none="Every meter has power." />
       </div>

@@ -4,7 +4,7 @@ import { useMe } from "../../app/context.tsx";
 import { count } from "../../lib/format.ts";
 import { Card } from "../../ui/Card.tsx";
 import { Empty } from "../../ui/states.tsx";
-import { CommodityName } from "../../ui/words.tsx";
+import { CommodityName, commodityOf } from "../../ui/words.tsx";
 
 export function FleetCard({ data: { devices, by_commodity } }: { data: Overview }) {
   const customer = useMe().role === "customer";
@@ -54,8 +54,17 @@ export function FleetCard({ data: { devices, by_commodity } }: { data: Overview 
         {by_commodity.map((row) => (
           <li key={row.commodity}>
             <CommodityName commodity={row.commodity} />
+            <span className="share" aria-hidden="true">
+              <span
+                style={{
+                  width: `${(row.devices / devices.total) * 100}%`,
+                  background: commodityOf(row.commodity).color,
+                }}
+              />
+            </span>
             <Link to={`/devices?commodity=${row.commodity}`} className="num">
               {count(row.devices)}
+              <span className="visually-hidden"> {commodityOf(row.commodity).text}</span>
             </Link>
           </li>
         ))}

@@ -1,6 +1,6 @@
 import type { Stage } from "../../api/contract.ts";
 import { useWidth } from "../../charts/useWidth.ts";
-import { count, duration, number } from "../../lib/format.ts";
+import { compact, duration, number } from "../../lib/format.ts";
 import { Card } from "../../ui/Card.tsx";
 import { STAGE_STATES } from "../../ui/words.tsx";
 import { type Box, type Edge, layout } from "./layout.ts";
@@ -76,7 +76,7 @@ function Flow({ edge, stage }: { edge: Edge; stage: Stage | undefined }) {
   const { x, y, anchor } = edge.label;
   const rate =
     stage?.rate_per_s == null ? "" : `${number(stage.rate_per_s, Number(stage.rate_per_s) < 10 ? 1 : 0)}/s`;
-  const lag = stage?.lag ? `${count(stage.lag)} wait` : "";
+  const lag = stage?.lag ? `${compact(stage.lag)} wait` : "";
   return (
     <g>
       <path

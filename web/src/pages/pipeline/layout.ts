@@ -30,7 +30,7 @@ export function layout(width: number): Layout {
 }
 
 function across(width: number): Layout {
-  const gap = Math.max(54, width * 0.062);
+  const gap = Math.max(64, width * 0.07);
   const size = { width: (width - 4 - 5 * gap) / 6, height: 84 };
   const at = (column: number, y: number): Box => ({ x: 2 + column * (size.width + gap), y, ...size });
   const source = at(0, 20);
