@@ -93,10 +93,22 @@ function signIn(port: number): Promise<string> {
   return kept.meterwaySignIn;
 }
 
+/** The policy that web/README.md asks of the service, so that the specs find what breaks under it. */
+function strict(issuer: Promise<string>): Connect.NextHandleFunction {
+  return async (_request, response, next) => {
+    const policy = `default-src 'self'; connect-src 'self' ${await issuer}; frame-ancestors 'none'; base-uri 'none'; form-action 'self'`;
+    response.setHeader("content-security-policy", policy);
+    next();
+  };
+}
+
 export function fixtures(signInPort: number): Plugin {
   return {
     name: "meterway-fixtures",
     configureServer: (server) => void server.middlewares.use(handler(signIn(signInPort))),
-    configurePreviewServer: (server) => void server.middlewares.use(handler(signIn(signInPort))),
+    configurePreviewServer: (server) => {
+      server.middlewares.use(strict(signIn(signInPort)));
+      server.middlewares.use(handler(signIn(signInPort)));
+    },
   };
 }

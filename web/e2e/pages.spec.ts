@@ -6,6 +6,10 @@ test("every page shows data, without an error of a script", async ({ page }) => 
   test.setTimeout(180_000);
   const errors: string[] = [];
   page.on("pageerror", (error) => errors.push(error.message));
+  page.on(
+    "console",
+    (message) => message.text().includes("Content Security Policy") && errors.push(message.text()),
+  );
   await signIn(page, "tenant_admin");
   for (const { name, path, shows } of PAGES) {
     await test.step(name, async () => {

@@ -14,7 +14,7 @@ export function HeatStrip({ days }: { days: CompletenessDay[] }) {
   if (!first || !last || !worst) return null;
   const label = `Completeness of ${days.length} days, ${dayText(first.local_day)} to ${dayText(last.local_day)}; lowest ${percent(worst.completeness)} on ${dayText(worst.local_day)}`;
   return (
-    <div>
+    <div className="heat">
       <div className="heat-strip" role="img" aria-label={label}>
         {days.map((day) => (
           <span

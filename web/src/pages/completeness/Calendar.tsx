@@ -16,6 +16,8 @@ const STEPS: Record<string, number> = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -
 /** Months as sheets of days, coloured by completeness. One stop of the Tab key; the arrows go from day to day. */
 export function Calendar({ months, chosen, onChoose }: Props) {
   const box = useRef<HTMLDivElement>(null);
+  const known = months.flatMap((month) => month.cells.flatMap((cell) => (cell.figures ? [cell.day] : [])));
+  const stop = known.includes(chosen) ? chosen : known.at(-1);
   function onKeyDown(event: React.KeyboardEvent) {
     const step = STEPS[event.key];
     const day = (event.target as HTMLElement).dataset.day;
@@ -53,7 +55,7 @@ export function Calendar({ months, chosen, onChoose }: Props) {
                   data-day={cell.day}
                   className={`day level-${level}`}
                   style={place}
-                  tabIndex={cell.day === chosen ? 0 : -1}
+                  tabIndex={cell.day === stop ? 0 : -1}
                   aria-pressed={cell.day === chosen}
                   aria-label={`${dayText(cell.day)}: ${percent(cell.figures.completeness)} complete`}
                   title={`${dayText(cell.day)}: ${percent(cell.figures.completeness)}`}

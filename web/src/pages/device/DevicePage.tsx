@@ -1,9 +1,10 @@
-import { useParams } from "react-router";
+import { Link, useParams } from "react-router";
 import type { Device } from "../../api/contract.ts";
 import { useGet } from "../../api/queries.ts";
 import { useTitle } from "../../app/title.ts";
+import { Card } from "../../ui/Card.tsx";
 import { Page } from "../../ui/Page.tsx";
-import { Loaded, Skeleton } from "../../ui/states.tsx";
+import { ErrorState, Loaded, Skeleton } from "../../ui/states.tsx";
 import { useFilters } from "../../ui/useFilters.ts";
 import { useNow } from "../../ui/useNow.ts";
 import { CommodityName } from "../../ui/words.tsx";
@@ -20,11 +21,23 @@ export default function DevicePage() {
   const { id = "" } = useParams();
   useTitle(id);
   const device = useGet<Device>(`/v1/devices/${encodeURIComponent(id)}`, {}, { every: 30_000 });
+  if (device.isError && !device.data) {
+    return (
+      <Page
+        title={<span className="device-title">{id}</span>}
+        actions={<Link to="/devices">All devices</Link>}
+      >
+        <Card title="This device cannot be shown">
+          <ErrorState error={device.error} onRetry={device.refetch} />
+        </Card>
+      </Page>
+    );
+  }
   return (
     <Loaded
       query={device}
       skeleton={
-        <Page title={id}>
+        <Page title={<span className="device-title">{id}</span>}>
           <Skeleton height={360} />
         </Page>
       }

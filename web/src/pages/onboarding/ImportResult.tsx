@@ -49,7 +49,7 @@ export function ImportResult({ report }: { report: ImportReport }) {
           rows={report.errors}
           rowKey={(error, i) => `${error.line} ${i}`}
           columns={[
-            { head: "Line", cell: (error) => count(error.line), numeric: true },
+            { head: "Line", cell: (error) => count(error.line) },
             { head: "Device", cell: (error) => error.device_id ?? "" },
             { head: "What is wrong", cell: (error) => error.detail },
           ]}

@@ -1,6 +1,6 @@
 import { Link } from "react-router";
 import type { CompletenessDay } from "../../api/contract.ts";
-import { useCan } from "../../app/context.tsx";
+import { useCan, useMe } from "../../app/context.tsx";
 import { AsTable } from "../../charts/AsTable.tsx";
 import { HeatStrip } from "../../charts/HeatStrip.tsx";
 import { count, percent } from "../../lib/format.ts";
@@ -10,12 +10,13 @@ import { Empty } from "../../ui/states.tsx";
 
 export function CompletenessCard({ days }: { days: CompletenessDay[] }) {
   const more = useCan("completeness.read");
+  const customer = useMe().role === "customer";
   const last = days.at(-1);
   return (
     <Card
       title="Completeness"
       note="Readings that arrived, of those that were due"
-      className="half"
+      className={customer ? "" : "half"}
       actions={more && <Link to="/completeness">Day by day</Link>}
     >
       {last ? (
