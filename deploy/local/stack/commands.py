@@ -16,7 +16,7 @@ from dataclasses import replace
 from . import ports
 from .components import Component, all_of
 from .errors import StackError
-from .layout import Stack, recorded_brokers, recorded_port_base
+from .layout import Stack, recorded_brokers, recorded_oidc, recorded_port_base
 
 _FREE_DISK_BYTES = 2 << 30
 _START_LIMIT_S = 120
@@ -28,7 +28,9 @@ def up(stack: Stack, _names: list[str]) -> int:
     """Starts what is not running and waits for a real answer of everything."""
     with _locked(stack):
         if os.environ.get("METERWAY_STACK_FRESH") == "1":
-            before = replace(stack, brokers=recorded_brokers(stack.name) or stack.brokers)
+            before = replace(
+                stack, brokers=recorded_brokers(stack.name) or stack.brokers, oidc=recorded_oidc(stack.name)
+            )
             end(all_of(before))
             _remove(before)
         _check_same_brokers(stack)
@@ -101,7 +103,7 @@ def _start_all(stack: Stack, components: list[Component]) -> list[str]:
     """Starts the components side by side; returns the names of those that did not come up."""
     failed = []
     with ThreadPoolExecutor(len(components)) as pool:
-        starts = {pool.submit(start, component): component for component in components}
+        starts = {pool.submit(launch, component): component for component in components}
         for done in as_completed(starts):
             name = starts[done].name
             try:
@@ -110,6 +112,15 @@ def _start_all(stack: Stack, components: list[Component]) -> list[str]:
                 failed.append(name)
                 print(f"  {name:<9} FAILED: {error}", file=sys.stderr, flush=True)
     return failed
+
+
+def launch(component: Component) -> str:
+    """Starts a component as `up` does: without waiting where nobody needs it at once."""
+    if component.awaited or component.daemon.pid():
+        return start(component)
+    component.prepare()
+    pid = component.daemon.start(component.launch())
+    return f"starting, pid {pid}  {component.address}"
 
 
 def start(component: Component) -> str:

@@ -27,6 +27,8 @@ class Stack:
     name: str
     port_base: int
     brokers: int = 1
+    # The identity server, "keycloak" or "mock"; none when empty.
+    oidc: str = ""
 
     @property
     def folder(self) -> Path:
@@ -58,7 +60,7 @@ def from_environment() -> Stack:
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
         raise StackError(f"METERWAY_STACK={name!r} is not a stack name: use lower-case letters, digits and '-'.")
     base = _wanted_port_base(name) or recorded_port_base(name) or _default_port_base(name)
-    return Stack(name, base, _wanted_brokers() or recorded_brokers(name) or 1)
+    return Stack(name, base, _wanted_brokers() or recorded_brokers(name) or 1, _wanted_oidc() or recorded_oidc(name))
 
 
 def recorded_port_base(name: str) -> int | None:
@@ -71,10 +73,20 @@ def recorded_brokers(name: str) -> int | None:
     return _recorded(name, "METERWAY_KAFKA_BROKERS")
 
 
+def recorded_oidc(name: str) -> str:
+    """The identity server the stack was last started with."""
+    return _recorded_text(name, "METERWAY_OIDC") or ""
+
+
 def _recorded(name: str, setting: str) -> int | None:
+    found = _recorded_text(name, setting)
+    return int(found) if found else None
+
+
+def _recorded_text(name: str, setting: str) -> str | None:
     file = Stack(name, 0).env_file
-    found = re.search(rf"^{setting}=(\d+)$", file.read_text(), re.MULTILINE) if file.exists() else None
-    return int(found[1]) if found else None
+    found = re.search(rf"^{setting}=(\w+)$", file.read_text(), re.MULTILINE) if file.exists() else None
+    return found[1] if found else None
 
 
 def _wanted_brokers() -> int | None:
@@ -82,6 +94,13 @@ def _wanted_brokers() -> int | None:
     if given not in (None, "", "1", "3"):
         raise StackError(f"METERWAY_KAFKA_BROKERS={given!r} must be 1 or 3: two brokers survive no loss of one.")
     return int(given) if given else None
+
+
+def _wanted_oidc() -> str | None:
+    given = os.environ.get("METERWAY_OIDC")
+    if given not in (None, "", "keycloak", "mock"):
+        raise StackError(f"METERWAY_OIDC={given!r} must be keycloak or mock.")
+    return given
 
 
 def _wanted_port_base(name: str) -> int | None:

@@ -17,6 +17,8 @@ class Component(ABC):
     """One server process: how it is started, asked for an answer, set up and ended."""
 
     name: str
+    # Whether `up` waits for its answer.
+    awaited = True
     stop_signal = signal.SIGTERM
 
     def __init__(self, stack: Stack) -> None:
