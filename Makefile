@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build fmt lint demo demo-check test unit simulate-seeds bench bench-sink torture torture-slice planted stack-up stack-down chart-check images kube-test clean
+.PHONY: help setup build fmt lint demo demo-check test unit simulate-seeds bench bench-sink torture torture-slice planted stack-up stack-down chart-check images kube-test clean web-build web-check
 
 # A target directory outside the checkout, when there is a cache folder, spares fresh clones the dependencies.
 CACHE := $(or $(METERWAY_CACHE),$(HOME)/.cache/meterway)
@@ -72,6 +72,22 @@ images: build ## OCI archives of every program in .local/images, without a conta
 
 kube-test: build ## The chart on a real node: install, helm test, upgrade under load, killed pods, policies (docs/kubernetes.md)
 	@METERWAY_BIN=$(BIN) tests/kubernetes/run.sh
+
+# npm's own note of what it installed: newer than the lock means that nothing is to be done.
+WEB_MODULES := web/node_modules/.package-lock.json
+WEB_SOURCES := $(shell find web/src web/public -type f) web/index.html web/vite.config.ts web/tsconfig.json web/package.json
+
+$(WEB_MODULES): web/package-lock.json
+	cd web && npm ci
+	@touch $@
+
+web/dist/index.html: $(WEB_MODULES) $(WEB_SOURCES)
+	cd web && npm run build
+
+web-build: web/dist/index.html ## Build the dashboard's front end into web/dist
+
+web-check: $(WEB_MODULES) ## Types, lint, unit tests, build and size budget of the front end
+	cd web && npm run check
 
 stack-up: setup ## Start Kafka, registry, S3, PostgreSQL and DynamoDB Local for development
 	@METERWAY_STACK=dev $(LOCAL)/stack.sh up
