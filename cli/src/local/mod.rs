@@ -6,5 +6,5 @@ mod services;
 mod supervisor;
 
 pub use replica::{Life, Replica};
-pub use services::{NAMES, Ports, StackEnv, replica, services, write_settings};
+pub use services::{DASHBOARD, NAMES, Ports, StackEnv, names, replica, services, write_settings};
 pub use supervisor::{Service, Supervisor};

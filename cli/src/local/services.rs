@@ -11,6 +11,14 @@ use std::{
 /// Order in which services are started: what others ask comes first.
 pub const NAMES: &[&str] = &["metadata", "validate", "ingest", "alert", "parquet-sink", "redshift-loader"];
 
+/// The web page and its API: started after the others, where the stack has an identity server.
+pub const DASHBOARD: &str = "dashboard";
+
+/// The services of a stack, in the order in which they are started.
+pub fn names(stack: &StackEnv) -> Vec<&'static str> {
+    NAMES.iter().copied().chain(stack.get("OIDC_ISSUER").is_ok().then_some(DASHBOARD)).collect()
+}
+
 /// Settings of the running components, as the local stack wrote them.
 #[derive(Debug, Clone)]
 pub struct StackEnv(BTreeMap<String, String>);
@@ -68,7 +76,12 @@ impl Ports {
         self.at(101)
     }
 
-    /// Admin endpoint of a service of [`NAMES`].
+    /// The web page and its API. Sign-ins lead back there, so the identity servers know it too.
+    pub fn dashboard(self) -> SocketAddr {
+        self.at(109)
+    }
+
+    /// Admin endpoint of a service.
     pub fn admin(self, name: &str) -> SocketAddr {
         self.admin_of(name, 1)
     }
@@ -92,7 +105,7 @@ const COMMIT_AGE: &str = "4s";
 /// # Errors
 /// [`BadConfig`] when the stack's settings lack something.
 pub fn services(stack: &StackEnv, ports: Ports, root: &Path) -> Result<Vec<Service>, BadConfig> {
-    NAMES.iter().map(|name| replica(name, 1, stack, ports, root)).collect()
+    names(stack).into_iter().map(|name| replica(name, 1, stack, ports, root)).collect()
 }
 
 /// One of several processes of a service, counted from 1; they differ in the ports they listen on.
@@ -145,6 +158,26 @@ pub fn replica(
             environment.push(own("WAREHOUSE__URL", stack.get("WAREHOUSE_LOADER_URL")?.to_owned()));
             environment.extend(dbt(stack, root, own)?);
         }
+        DASHBOARD => {
+            environment.push(own("HTTP__LISTEN", ports.dashboard().to_string()));
+            environment.push(own("METADATA__URL", format!("http://{}", ports.metadata())));
+            environment.push(own("WEB__ASSETS", root.join("web/dist").display().to_string()));
+            for (key, setting) in [
+                ("WAREHOUSE__URL", "WAREHOUSE_DASHBOARD_URL"),
+                ("STORE__URL", "DASHBOARD_STORE_URL"),
+                ("OIDC__ISSUER", "OIDC_ISSUER"),
+                ("OIDC__JWKS_URL", "OIDC_JWKS_URL"),
+                ("OIDC__AUDIENCE", "OIDC_AUDIENCE"),
+                ("OIDC__CLIENT_ID", "OIDC_CLIENT_ID"),
+                ("WEB__DEMO_USERS", "OIDC_DEMO_USERS"),
+                ("DYNAMODB__ACCESS_KEY", "AWS_ACCESS_KEY_ID"),
+                ("DYNAMODB__SECRET_KEY", "AWS_SECRET_ACCESS_KEY"),
+                ("DYNAMODB__REGION", "AWS_REGION"),
+                ("DYNAMODB__ENDPOINT", "DYNAMODB_ENDPOINT"),
+            ] {
+                environment.push(own(key, stack.get(setting)?.to_owned()));
+            }
+        }
         _ => {}
     }
     Ok(Service { name, admin, environment })
@@ -179,7 +212,7 @@ fn dbt(
 ) -> Result<Vec<(String, String)>, BadConfig> {
     let script = root.join("warehouse/dbt.sh");
     Ok(vec![
-        own("WAREHOUSE__READERS", r#"["dbt", "reader"]"#.to_owned()),
+        own("WAREHOUSE__READERS", r#"["dbt", "reader", "meterway_dashboard"]"#.to_owned()),
         own("DBT__COMMAND", format!(r#"["{}", "refresh"]"#, script.display())),
         own("DBT__MIN_INTERVAL", "10s".to_owned()),
         ("WAREHOUSE_DBT_URL".to_owned(), stack.get("WAREHOUSE_DBT_URL")?.to_owned()),

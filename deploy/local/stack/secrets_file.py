@@ -19,6 +19,7 @@ _NAMES = (
     "loader",
     "dbt",
     "reader",
+    "meterway_dashboard",
     "aws",
 )
 

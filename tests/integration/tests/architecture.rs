@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const SERVICES: &[&str] = &["ingest", "validate", "parquet-sink", "redshift-loader", "alert", "metadata"];
+const SERVICES: &[&str] = &["ingest", "validate", "parquet-sink", "redshift-loader", "alert", "metadata", "dashboard"];
 
 /// Packages that are tests as a whole, and may use everything.
 const TESTS: &[&str] = &["integration-tests", "torture", "simulation"];
@@ -29,10 +29,18 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rdkafka", &["kafka-pipeline"]),
     ("iceberg", &["lake"]),
     ("aws-sdk-s3", &["lake"]),
-    ("aws-sdk-dynamodb", &["alert", "ingest", "meterway-cli"]),
+    ("aws-sdk-dynamodb", &["alert", "ingest", "dashboard", "meterway-cli"]),
     (
         "tokio-postgres",
-        &["redshift-loader", "metadata", "meterway-cli", "integration-tests", "torture", "redshift-double"],
+        &[
+            "redshift-loader",
+            "metadata",
+            "dashboard",
+            "meterway-cli",
+            "integration-tests",
+            "torture",
+            "redshift-double",
+        ],
     ),
     ("parquet", &["lake", "parquet-sink", "redshift-loader", "meterway-cli", "torture", "redshift-double"]),
     ("object_store", &["meterway-cli", "torture", "redshift-double"]),

@@ -16,7 +16,7 @@ from ..process import Launch, as_account
 from .base import Component
 
 _PORT = 32
-_ROLES = ("metadata_owner", "metadata_app", "iceberg", "loader", "dbt", "reader")
+_ROLES = ("metadata_owner", "metadata_app", "iceberg", "loader", "dbt", "reader", "meterway_dashboard")
 _SERVER_OPTIONS = {
     "listen_addresses": HOST,
     # Clients come over TCP; a socket's path would be limited to 107 characters.
@@ -131,6 +131,8 @@ class Postgres(Component):
             "WAREHOUSE_LOADER_URL": self._url("loader", "warehouse"),
             "WAREHOUSE_DBT_URL": self._url("dbt", "warehouse"),
             "WAREHOUSE_READER_URL": self._url("reader", "warehouse"),
+            "WAREHOUSE_DASHBOARD_URL": self._url("meterway_dashboard", "warehouse"),
+            "DASHBOARD_STORE_URL": self._url("meterway_dashboard", "dashboard"),
             "POSTGRES_ADMIN_URL": self._url("postgres", "postgres"),
         }
 

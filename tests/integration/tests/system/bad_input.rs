@@ -171,7 +171,7 @@ fn bomb() -> anyhow::Result<Vec<u8>> {
     Ok(bomb[..bomb.len().min(7 << 20)].to_vec())
 }
 
-async fn api_key(world: &World) -> anyhow::Result<String> {
+pub(crate) async fn api_key(world: &World) -> anyhow::Result<String> {
     let mut client = ApiKeyServiceClient::connect(world.metadata_url()).await.context("connect to metadata")?;
     let request = CreateApiKeyRequest {
         tenant_id: "northgrid".to_owned(),

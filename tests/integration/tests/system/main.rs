@@ -6,10 +6,12 @@
 mod bad_input;
 mod canary;
 mod crashes;
+mod dashboard;
 mod dead_letters;
 mod faults_found;
 mod graceful_stop;
 mod independent_readers;
+mod issuer;
 mod world;
 
 use std::{process::ExitCode, time::Instant};
@@ -53,6 +55,7 @@ async fn run() -> ExitCode {
     promise!("what was set aside is stored once after the repair, however often it is sent back", dead_letters::run);
     promise!("readers that know nothing of Meterway see the same rows", independent_readers::run);
     promise!("the canary sees its readings arrive everywhere, and says so when they do not", canary::run);
+    promise!("each sees their own on the dashboard, as it is stored, and nobody else's", dashboard::run);
     promise!("services end cleanly when they are told to", graceful_stop::run);
     if let Err(error) = world.stop().await {
         failed += 1;
