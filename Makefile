@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build fmt lint demo demo-check test unit simulate-seeds bench bench-sink torture torture-slice planted stack-up stack-down chart-check images kube-test clean web-build web-check
+.PHONY: help setup build fmt lint demo demo-check test unit simulate-seeds bench bench-sink torture torture-slice planted stack-up stack-down chart-check images kube-test clean web-build web-check web-test
 
 # A target directory outside the checkout, when there is a cache folder, spares fresh clones the dependencies.
 CACHE := $(or $(METERWAY_CACHE),$(HOME)/.cache/meterway)
@@ -26,10 +26,10 @@ setup: ## Check the prerequisites and install every local component into .local/
 build: setup ## Build every service and the meterway command
 	cargo build --workspace --bins --locked
 
-demo: build ## Run everything on real components with real meter data, until Ctrl-C
+demo: build web-build ## Run everything on real components with real meter data, until Ctrl-C
 	@$(LOCAL)/demo.sh $(BIN)
 
-demo-check: build ## The same, bounded: exits 0 when everything adds up, leaves nothing running
+demo-check: build web-build ## The same, bounded: exits 0 when everything adds up, leaves nothing running
 	@$(LOCAL)/demo.sh $(BIN) --check
 
 test: setup ## Format, lint, unit, component, system and dbt tests on real components
@@ -67,10 +67,10 @@ planted: setup ## Plant bugs, one at a time, and expect the suites to find each;
 chart-check: ## The Helm chart: strict lint, refused values, golden files, schemas of Kubernetes, rules for pods, settings
 	@METERWAY_BIN=$(BIN) deploy/helm/chart-check.sh
 
-images: build ## OCI archives of every program in .local/images, without a container engine
+images: build web-build ## OCI archives of every program in .local/images, without a container engine
 	@deploy/docker/images.sh $(BIN) .local/images
 
-kube-test: build ## The chart on a real node: install, helm test, upgrade under load, killed pods, policies (docs/kubernetes.md)
+kube-test: build web-build ## The chart on a real node: install, helm test, upgrade under load, killed pods, policies (docs/kubernetes.md)
 	@METERWAY_BIN=$(BIN) tests/kubernetes/run.sh
 
 # npm's own note of what it installed: newer than the lock means that nothing is to be done.
@@ -88,6 +88,9 @@ web-build: web/dist/index.html ## Build the dashboard's front end into web/dist
 
 web-check: $(WEB_MODULES) ## Types, lint, unit tests, build and size budget of the front end
 	cd web && npm run check
+
+web-test: build web-build ## The specs of the front end in Chromium, against a whole installation with real data
+	@web/e2e/real.sh $(BIN)
 
 stack-up: setup ## Start Kafka, registry, S3, PostgreSQL and DynamoDB Local for development
 	@METERWAY_STACK=dev $(LOCAL)/stack.sh up

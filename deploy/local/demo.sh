@@ -6,7 +6,7 @@ bin=$1
 shift
 
 unset METERWAY_PORT_BASE METERWAY_KAFKA_BROKERS # of another stack, in a shell that sourced its settings
-export METERWAY_STACK=demo
+export METERWAY_STACK=demo METERWAY_OIDC=keycloak
 # Every run begins empty, so that its counts are its own.
 export METERWAY_STACK_FRESH=1
 rm -rf .local/demo
@@ -27,5 +27,6 @@ finish() {
 trap finish EXIT
 trap : INT
 
+deploy/local/install-oidc.sh keycloak
 deploy/local/stack.sh up
 "$bin/meterway" demo --bin "$bin" --stack-env .local/stacks/demo/stack.env "$@"

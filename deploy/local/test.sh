@@ -35,6 +35,10 @@ step "dbt"
 .local/venv/bin/python warehouse/check/run.py --devices 5
 step "system tests"
 cargo test --workspace --locked --test system
+step "the front end"
+make --no-print-directory web-check
+step "the front end against a whole installation"
+web/e2e/real.sh "$bin"
 step "replay and backfill"
 # Ten years (without the variable) take some minutes: docs/reliability.md.
 METERWAY_BACKFILL_DAYS=600 cargo test --workspace --locked --test replay -- --test-threads 1

@@ -11,7 +11,7 @@ mod summary;
 
 use crate::{
     exit::Exit,
-    local::{NAMES, Ports, StackEnv, Supervisor, services, write_settings},
+    local::{NAMES, Ports, StackEnv, Supervisor, names, replica, write_settings},
     out::Out,
 };
 use anyhow::{Context, ensure};
@@ -44,6 +44,9 @@ pub(crate) struct DemoArgs {
     /// End after the table, with exit code 0 only when everything adds up
     #[arg(long)]
     check: bool,
+    /// Run a program when the table is there, beside the trickle, and end with it: 0 when both add up
+    #[arg(long, value_name = "PROGRAM")]
+    then: Option<PathBuf>,
     /// Devices of the fleet
     #[arg(long, default_value_t = 930)]
     devices: u32,
@@ -74,8 +77,15 @@ pub(crate) async fn run(args: DemoArgs, out: &Out) -> anyhow::Result<Exit> {
         _ = tokio::signal::ctrl_c() => Ok(None),
     };
     let result = match shown {
-        Ok(Some(clean)) if !args.check => trickle(&args, &mut supervisor, &steps).await.map(|()| clean),
-        Ok(clean) => Ok(clean.unwrap_or(false)),
+        Ok(Some(clean)) => match &args.then {
+            Some(program) => {
+                let ended = run_beside(&args, program, &mut supervisor, &steps).await;
+                ended.map(|succeeded| clean && succeeded)
+            }
+            None if args.check => Ok(clean),
+            None => trickle(&args, &mut supervisor, &steps).await.map(|()| clean),
+        },
+        Ok(None) => Ok(false),
         Err(error) => Err(error),
     };
     out.note("stopping the services");
@@ -93,12 +103,21 @@ async fn show(
 ) -> anyhow::Result<Option<bool>> {
     steps.run("create topics, register schemas", &["topics", "apply"]).await?;
     let root = std::env::current_dir().context("find the checkout")?;
-    for service in services(stack, ports, &root)? {
-        supervisor.start(service)?;
-    }
-    for name in NAMES {
+    let ready = async |supervisor: &mut Supervisor, name: &'static str| {
         supervisor.wait_ready(name).await?;
         steps.say(&format!("{name} is ready (pid {})", supervisor.pids().get(name).copied().unwrap_or_default()));
+        anyhow::Ok(())
+    };
+    for name in NAMES {
+        supervisor.start(replica(name, 1, stack, ports, &root)?)?;
+    }
+    for name in NAMES {
+        ready(supervisor, name).await?;
+    }
+    // It looks at what the others have made: tables of the warehouse and of the live store.
+    for name in names(stack).into_iter().filter(|name| !NAMES.contains(name)) {
+        supervisor.start(replica(name, 1, stack, ports, &root)?)?;
+        ready(supervisor, name).await?;
     }
     let fleet = args.state.join("devices.ndjson").display().to_string();
     let (seed, devices, days) = (args.seed.to_string(), args.devices.to_string(), args.days.to_string());
@@ -117,8 +136,26 @@ async fn show(
     let live = facts::live(stack).await?;
     supervisor.check()?;
     let summary = Summary::new(&report, &facts, &live, steps.elapsed());
-    steps.text(&summary.render(args, ports, supervisor))?;
+    steps.text(&summary.render(args, stack, ports, supervisor))?;
     Ok(Some(summary.adds_up()))
+}
+
+/// Runs a program while the trickle goes on; whether it succeeded.
+async fn run_beside(
+    args: &DemoArgs,
+    program: &std::path::Path,
+    supervisor: &mut Supervisor,
+    steps: &Steps,
+) -> anyhow::Result<bool> {
+    steps.say(&format!("run {}", program.display()));
+    let settings = StackEnv::read(&args.demo_env)?;
+    let mut command = tokio::process::Command::new(program);
+    command.envs(settings.iter()).kill_on_drop(true).stdin(std::process::Stdio::null());
+    let mut child = command.spawn().with_context(|| format!("start {}", program.display()))?;
+    tokio::select! {
+        ended = child.wait() => Ok(ended.context("wait for the program")?.success()),
+        trickled = trickle(args, supervisor, steps) => trickled.map(|()| false),
+    }
 }
 
 /// Goes on delivering at a walking pace, until Ctrl-C or the end of a service.

@@ -5,7 +5,7 @@ use super::{
     facts::{Facts, Live},
     steps::VerifyReport,
 };
-use crate::local::{NAMES, Ports, Supervisor};
+use crate::local::{NAMES, Ports, StackEnv, Supervisor};
 use std::{fmt::Write, time::Duration};
 
 /// What the demo found.
@@ -29,8 +29,9 @@ impl<'a> Summary<'a> {
     }
 
     /// The text for people.
-    pub(crate) fn render(&self, args: &DemoArgs, ports: Ports, supervisor: &Supervisor) -> String {
+    pub(crate) fn render(&self, args: &DemoArgs, stack: &StackEnv, ports: Ports, supervisor: &Supervisor) -> String {
         let mut text = self.table();
+        text.push_str(&sign_in(stack, ports));
         text.push_str(&places(args, ports, supervisor));
         text.push_str(QUERIES);
         text
@@ -85,6 +86,29 @@ Three queries to try (psql \"$WAREHOUSE_READER_URL\"):
   SELECT code, count(*) FROM raw.rejected GROUP BY code ORDER BY 2 DESC;
   SELECT kind, state, count(*) FROM marts.fct_alerts GROUP BY kind, state ORDER BY 1, 2;
 ";
+
+/// Where to sign in, and as whom.
+fn sign_in(stack: &StackEnv, ports: Ports) -> String {
+    let Ok(file) = stack.get("OIDC_DEMO_USERS") else { return String::new() };
+    let users = std::fs::read(file).ok().and_then(|text| serde_json::from_slice::<Vec<DemoUser>>(&text).ok());
+    let mut text = format!(
+        "Sign in at http://{}  (Keycloak; the users of the demonstration are on the page):\n",
+        ports.dashboard()
+    );
+    for DemoUser { username, password, role } in users.unwrap_or_default() {
+        let _ = writeln!(text, "  {username:<20} {password:<8} {role}");
+    }
+    text.push('\n');
+    text
+}
+
+/// A user of the demonstration.
+#[derive(Debug, serde::Deserialize)]
+struct DemoUser {
+    username: String,
+    password: String,
+    role: String,
+}
 
 fn places(args: &DemoArgs, ports: Ports, supervisor: &Supervisor) -> String {
     let mut text = String::from("Where to look:\n");
