@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Makes an OCI image from a built program, without a container engine:
 
-    image.py OUT.tar REFERENCE PROGRAM
+    image.py OUT.tar REFERENCE PROGRAM [FOLDER=PLACE]
+
+FOLDER's files are put below PLACE in the image, such as web/dist=usr/share/meterway/web.
 
 The image holds the program, the shared libraries that it is linked to, the CA certificates of this machine, and nothing
 else: no shell, no package manager. It runs as user 65532. The same input makes the same bytes. `ctr images import`,
@@ -72,7 +74,7 @@ def stripped(program: Path) -> bytes:
         return Path(file.name).read_bytes() if done.returncode == 0 else program.read_bytes()
 
 
-def layer(program: Path) -> bytes:
+def layer(program: Path, folders: dict[Path, str]) -> bytes:
     made = Layer()
     made.folder("tmp", 0o1777)
     for name, content in ACCOUNTS.items():
@@ -82,10 +84,13 @@ def layer(program: Path) -> bytes:
     for library in libraries(program):
         made.add(library.lstrip("/"), Path(library).read_bytes(), 0o755)
     made.add(f"usr/bin/{program.name}", stripped(program), 0o755)
+    for folder, place in folders.items():
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            made.add(f"{place}/{file.relative_to(folder)}", file.read_bytes())
     return made.content()
 
 
-def archive(reference: str, program: Path) -> bytes:
+def archive(reference: str, program: Path, folders: dict[Path, str]) -> bytes:
     """The whole image as an OCI archive."""
     blobs: dict[str, bytes] = {}
 
@@ -94,7 +99,7 @@ def archive(reference: str, program: Path) -> bytes:
         blobs[f"blobs/sha256/{digest}"] = content
         return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(content)}
 
-    content = layer(program)
+    content = layer(program, folders)
     files = blob(content, "application/vnd.oci.image.layer.v1.tar")
     config = {
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine],
@@ -124,14 +129,19 @@ def archive(reference: str, program: Path) -> bytes:
 
 
 def main() -> int:
-    if len(sys.argv) != 4:
+    if len(sys.argv) < 4:
         print(__doc__, file=sys.stderr)
         return 2
     out, reference, program = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
     if not program.is_file():
         print(f"{program} is not there: build it first (make build).", file=sys.stderr)
         return 1
-    data = archive(reference, program)
+    folders = {Path(source): place for source, _, place in (given.partition("=") for given in sys.argv[4:])}
+    for folder in folders:
+        if not folder.is_dir():
+            print(f"{folder} is not there: build it first (make web-build).", file=sys.stderr)
+            return 1
+    data = archive(reference, program, folders)
     # Written beside and renamed: who finds the file finds a whole one.
     partial = out.with_suffix(".partial")
     partial.write_bytes(data)

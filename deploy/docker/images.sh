@@ -8,12 +8,14 @@ readonly PROGRAMS=(ingest validate parquet-sink redshift-loader alert metadata d
 
 mkdir -p "$out"
 for program in "${PROGRAMS[@]}"; do
+  folders=()
+  [[ $program == dashboard ]] && folders=("$here/../../web/dist=usr/share/meterway/web")
   if [[ ! -x $bin/$program ]]; then
     echo "$program: not built, left out"
   elif [[ $out/$program.tar -nt $bin/$program && $out/$program.tar -nt $here/image.py && $(cat "$out/$program.tag" 2>/dev/null) == "$tag" ]]; then
     echo "$program: unchanged"
   else
-    python3 "$here/image.py" "$out/$program.tar" "meterway.local/meterway/$program:$tag" "$bin/$program"
+    python3 "$here/image.py" "$out/$program.tar" "meterway.local/meterway/$program:$tag" "$bin/$program" "${folders[@]}"
     echo "$tag" >"$out/$program.tag"
   fi
 done

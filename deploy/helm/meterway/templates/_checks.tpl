@@ -34,6 +34,14 @@
 {{- if and (hasKey $enabled "redshift-loader") (eq $v.warehouse.dialect "redshift") (not $v.warehouse.redshiftIamRole) -}}
 {{- $wrong = append $wrong "warehouse.redshiftIamRole: say as which role Redshift reads the lake" -}}
 {{- end -}}
+{{- if hasKey $enabled "dashboard" -}}
+{{- if not $v.dashboard.existingSecret -}}
+{{- $wrong = append $wrong "dashboard.existingSecret: the dashboard needs a Secret with the URLs of its databases" -}}
+{{- end -}}
+{{- if not (and $v.oidc.issuer $v.oidc.jwksUrl) -}}
+{{- $wrong = append $wrong "oidc.issuer, oidc.jwksUrl: say whose tokens the dashboard takes" -}}
+{{- end -}}
+{{- end -}}
 {{- if and (hasKey $needed "register") (not $v.register.existingSecret) -}}
 {{- $wrong = append $wrong "register.existingSecret: metadata needs a Secret with its database's URLs" -}}
 {{- end -}}

@@ -101,6 +101,32 @@ dynamodb:
   {{- end }}
 {{- end -}}
 
+{{- define "meterway.config.dashboard" -}}
+http: {listen: "0.0.0.0:8090"}
+web: {assets: /usr/share/meterway/web}
+metadata: {url: "http://{{ .fullname }}-metadata:50051"}
+oidc:
+  {{- with .values.oidc }}
+  issuer: {{ .issuer | quote }}
+  jwks_url: {{ .jwksUrl | quote }}
+  audience: {{ .audience | quote }}
+  client_id: {{ .clientId | quote }}
+  {{- end }}
+dynamodb:
+  {{- with .values.dynamodb }}
+  region: {{ .region | quote }}
+  endpoint: {{ .endpoint | quote }}
+  status_table: {{ .statusTable | quote }}
+  alerts_table: {{ .alertsTable | quote }}
+  {{- end }}
+{{- with .values.warehouse }}
+{{- if .caSecret }}
+warehouse: {ca_file: /etc/meterway/warehouse-ca/{{ .caKey }}}
+store: {ca_file: /etc/meterway/warehouse-ca/{{ .caKey }}}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "meterway.config.metadata" -}}
 grpc: {listen: "0.0.0.0:50051"}
 {{- with .values.register }}

@@ -30,6 +30,10 @@
 {{- if eq .name "redshift-loader" }}
 {{ include "meterway.fromSecret" (list "METER_REDSHIFT_LOADER__WAREHOUSE__URL" $v.warehouse.existingSecret $v.warehouse.loaderUrlKey) }}
 {{- end }}
+{{- if eq .name "dashboard" }}
+{{ include "meterway.fromSecret" (list "METER_DASHBOARD__WAREHOUSE__URL" $v.dashboard.existingSecret $v.dashboard.warehouseUrlKey) }}
+{{ include "meterway.fromSecret" (list "METER_DASHBOARD__STORE__URL" $v.dashboard.existingSecret $v.dashboard.storeUrlKey) }}
+{{- end }}
 {{- if eq .name "metadata" }}
 {{ include "meterway.fromSecret" (list "METER_METADATA__POSTGRES__URL" $v.register.existingSecret $v.register.appUrlKey) }}
 {{- end }}
