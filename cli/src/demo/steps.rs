@@ -1,6 +1,6 @@
 //! The steps of the demo are commands that anybody could type; each is shown before it runs.
 
-use crate::out::Out;
+use crate::{local::StackEnv, out::Out};
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 use std::{
@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 #[derive(Debug)]
 pub(crate) struct Steps {
     program: PathBuf,
-    demo_env: PathBuf,
+    settings: StackEnv,
     out: Out,
     began: Instant,
 }
@@ -57,10 +57,10 @@ impl Steps {
     /// Steps with the settings of a file.
     ///
     /// # Errors
-    /// When this program's own path is not known.
+    /// When this program's own path is not known, or the file cannot be read.
     pub(crate) fn new(demo_env: &Path, out: Out) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("find this program")?;
-        Ok(Self { program, demo_env: demo_env.to_owned(), out, began: Instant::now() })
+        Ok(Self { program, settings: StackEnv::read(demo_env)?, out, began: Instant::now() })
     }
 
     /// Tells people how far it is.
@@ -132,7 +132,8 @@ impl Steps {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg("--env-file").arg(&self.demo_env).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+        // As variables, not as a file: a file yields to variables, and the shell may have sourced another installation.
+        command.envs(self.settings.iter()).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
         command
     }
 }
