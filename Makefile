@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build fmt lint demo demo-check test unit simulate-seeds bench bench-sink torture torture-slice planted stack-up stack-down chart-check images kube-test clean web-build web-check web-test
+.PHONY: help setup build fmt lint demo demo-check test unit simulate-seeds bench bench-sink torture torture-slice planted stack-up stack-down chart-check observe-check images kube-test clean web-build web-check web-test
 
 # A target directory outside the checkout, when there is a cache folder, spares fresh clones the dependencies.
 CACHE := $(or $(METERWAY_CACHE),$(HOME)/.cache/meterway)
@@ -66,6 +66,9 @@ planted: setup ## Plant bugs, one at a time, and expect the suites to find each;
 
 chart-check: ## The Helm chart: strict lint, refused values, golden files, schemas of Kubernetes, rules for pods, settings
 	@METERWAY_BIN=$(BIN) deploy/helm/chart-check.sh
+
+observe-check: setup ## Alerts silent, firing and recovered; runbooks; boards; every metric named is one that the code exports
+	@deploy/prometheus/observe-check.sh
 
 images: build web-build ## OCI archives of every program in .local/images, without a container engine
 	@deploy/docker/images.sh $(BIN) .local/images

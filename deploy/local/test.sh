@@ -23,6 +23,8 @@ set +a
 export METERWAY_BIN=$bin
 step "the chart"
 deploy/helm/chart-check.sh
+step "alerts and boards"
+deploy/prometheus/observe-check.sh
 # Always the whole workspace, with targets picked by name: another choice of packages would be another choice of features,
 # and half of the dependencies would be compiled again.
 step "unit tests and the architecture"
