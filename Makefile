@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build fmt lint demo demo-check test unit simulate-seeds bench bench-sink torture torture-slice planted stack-up stack-down chart-check observe-check images kube-test clean web-build web-check web-test
+.PHONY: help setup build fmt lint demo demo-check test unit simulate-seeds bench bench-sink torture torture-slice planted stack-up stack-down chart-check observe-check terraform-check images kube-test clean web-build web-check web-test
 
 # A target directory outside the checkout, when there is a cache folder, spares fresh clones the dependencies.
 CACHE := $(or $(METERWAY_CACHE),$(HOME)/.cache/meterway)
@@ -69,6 +69,9 @@ chart-check: ## The Helm chart: strict lint, refused values, golden files, schem
 
 observe-check: setup ## Alerts silent, firing and recovered; runbooks; boards; every metric named is one that the code exports
 	@deploy/prometheus/observe-check.sh
+
+terraform-check: setup ## The AWS side as code: readable, every name declared, no wildcard allowed
+	@PYTHONDONTWRITEBYTECODE=1 .local/venv/bin/python deploy/terraform/check.py
 
 images: build web-build ## OCI archives of every program in .local/images, without a container engine
 	@deploy/docker/images.sh $(BIN) .local/images
