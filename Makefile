@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build fmt lint demo demo-check test unit simulate-seeds bench bench-sink torture torture-slice planted stack-up stack-down chart-check observe-check terraform-check images kube-test clean web-build web-check web-test
+.PHONY: help setup build fmt lint demo demo-check test unit simulate-seeds bench bench-sink torture torture-slice planted stack-up stack-down chart-check observe-check terraform-check contracts-check images kube-test clean web-build web-check web-test
 
 # A target directory outside the checkout, when there is a cache folder, spares fresh clones the dependencies.
 CACHE := $(or $(METERWAY_CACHE),$(HOME)/.cache/meterway)
@@ -72,6 +72,9 @@ observe-check: setup ## Alerts silent, firing and recovered; runbooks; boards; e
 
 terraform-check: setup ## The AWS side as code: readable, every name declared, no wildcard allowed
 	@PYTHONDONTWRITEBYTECODE=1 .local/venv/bin/python deploy/terraform/check.py
+
+contracts-check: setup ## Contracts of topics and tables: what the code says, in the standards' forms
+	@PYTHONDONTWRITEBYTECODE=1 .local/venv/bin/python docs/contracts/contracts.py --check
 
 images: build web-build ## OCI archives of every program in .local/images, without a container engine
 	@deploy/docker/images.sh $(BIN) .local/images

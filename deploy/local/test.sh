@@ -25,8 +25,8 @@ step "the chart"
 deploy/helm/chart-check.sh
 step "alerts and boards"
 deploy/prometheus/observe-check.sh
-step "the AWS side"
-make --no-print-directory terraform-check
+step "the AWS side and the contracts"
+make --no-print-directory terraform-check contracts-check
 # Always the whole workspace, with targets picked by name: another choice of packages would be another choice of features,
 # and half of the dependencies would be compiled again.
 step "unit tests and the architecture"
