@@ -152,6 +152,7 @@ impl TableSpec {
                     .set_column_dictionary_enabled(path.clone(), false)
                     .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
                 Layout::Plain => builder.set_column_dictionary_enabled(path, false),
+                Layout::Word => builder.set_column_statistics_enabled(path, EnabledStatistics::None),
                 Layout::Opaque => builder
                     .set_column_dictionary_enabled(path.clone(), false)
                     .set_column_statistics_enabled(path, EnabledStatistics::None),

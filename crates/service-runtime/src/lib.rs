@@ -31,6 +31,7 @@ mod fail_point;
 mod health;
 mod lifecycle;
 mod log;
+mod memory;
 mod metrics;
 mod secret;
 #[cfg(debug_assertions)]
@@ -46,6 +47,7 @@ pub use fail_point::fail_point;
 pub use health::{Beat, Liveness, Readiness};
 pub use lifecycle::{Runtime, ServiceInfo, main, main_from};
 pub use log::{LogConfig, LogFormat};
+pub use memory::use_small_pages;
 pub use metrics::MetricsHandle;
 pub use secret::Secret;
 pub use time::{sleep, sleep_or_shutdown};

@@ -35,6 +35,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
+    service_runtime::use_small_pages();
     service_runtime::install_crypto_provider();
     // Cargo adds --bench to the arguments of every bench.
     let numbers: Vec<i64> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();

@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         version: env!("CARGO_PKG_VERSION"),
         defaults: include_str!("../config.default.toml"),
     };
+    service_runtime::use_small_pages();
     service_runtime::main::<Config, _>(info, async |config, runtime| {
         let app = App::build(config, &runtime).await.context("build parquet-sink")?;
         app.run(runtime.shutdown.clone()).await.context("run parquet-sink")

@@ -172,12 +172,21 @@ impl Poller {
     /// Polls the queue of group events, which also tells the client that this member is alive.
     fn serve_events(&mut self) {
         for _ in 0..EVENTS {
-            match Arc::clone(&self.consumer).poll(Duration::ZERO) {
-                Some(Ok(message)) => self.on_message(&message),
-                Some(Err(error)) => self.on_error(None, error),
-                None => {}
+            let served = match Arc::clone(&self.consumer).poll(Duration::ZERO) {
+                Some(Ok(message)) => {
+                    self.on_message(&message);
+                    true
+                }
+                Some(Err(error)) => {
+                    self.on_error(None, error);
+                    true
+                }
+                None => false,
+            };
+            // Events of the client itself give nothing either; what is left of those is served in the next round.
+            if !self.take_over_changes() && !served {
+                return;
             }
-            self.take_over_changes();
         }
     }
 
@@ -258,8 +267,11 @@ impl Poller {
         let _ = self.consumer.context().notices.send(Notice::Failed(error));
     }
 
-    fn take_over_changes(&mut self) {
-        for change in self.consumer.context().take_changes() {
+    /// Whether there were any.
+    fn take_over_changes(&mut self) -> bool {
+        let changes = self.consumer.context().take_changes();
+        let any = !changes.is_empty();
+        for change in changes {
             match change {
                 Change::Added(at, slot) => {
                     if let Err(error) = self.add(at, slot) {
@@ -274,6 +286,7 @@ impl Poller {
             }
         }
         self.held.retain(|delivery| delivery.slot.is_current(delivery.epoch));
+        any
     }
 
     fn obey(&mut self, command: Command, now: Instant) {

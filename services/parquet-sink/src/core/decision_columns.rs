@@ -5,12 +5,30 @@ use arrow::array::{
 };
 use arrow::datatypes::{Date32Type, Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType};
 
-use super::interner::{Interner, NULL};
+use super::interner::{EMPTY, Interner, NULL};
 use super::view::{Columns, Symbols, Texts, WrongShape};
 
 /// What a message says once.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Message {
+    /// Code of its [`Origin`].
+    pub(super) origin: u32,
+    pub(super) sequence: i64,
+    /// [`ABSENT`] when not known, as with `revision`: an `Option` would take twice the space, a million times.
+    pub(super) received_at: i64,
+    pub(super) validated_at: i64,
+    /// Offset of the raw message in the raw topic, on whichever lane it was decided.
+    pub(super) source_offset: i64,
+    /// Number of the replay; [`ABSENT`] on the live lane.
+    pub(super) revision: i64,
+}
+
+/// No value.
+pub(super) const ABSENT: i64 = i64::MIN;
+
+/// What all messages of a device say alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Origin {
     pub(super) tenant: i32,
     pub(super) device: i32,
     pub(super) customer: i32,
@@ -18,13 +36,22 @@ pub(super) struct Message {
     pub(super) gateway: i32,
     pub(super) source: i32,
     pub(super) source_partition: i32,
-    pub(super) sequence: i64,
-    pub(super) received_at: Option<i64>,
-    pub(super) validated_at: i64,
-    /// Offset of the raw message in the raw topic, on whichever lane it was decided.
-    pub(super) source_offset: i64,
-    /// Number of the replay; `None` on the live lane.
-    pub(super) revision: Option<i64>,
+}
+
+/// What most readings of a channel say alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Attributes {
+    pub(super) channel: i32,
+    pub(super) kind: i32,
+    pub(super) duration_s: i32,
+    pub(super) unit: i32,
+    pub(super) verdict: i32,
+    pub(super) failed_rules: i32,
+    pub(super) skipped_rules: i32,
+    pub(super) flags: i32,
+    pub(super) estimation_method: i32,
+    pub(super) version: i32,
+    pub(super) commodity: i32,
 }
 
 pub(super) struct MessageColumns<'a> {
@@ -44,26 +71,26 @@ pub(super) struct MessageColumns<'a> {
 }
 
 pub(super) struct ReadingColumns<'a> {
-    pub(super) channel: &'a StringArray,
-    pub(super) kind: Words<'a>,
+    channel: &'a StringArray,
+    kind: Words<'a>,
     pub(super) start: &'a TimestampMicrosecondArray,
-    pub(super) duration_s: &'a Int32Array,
+    duration_s: &'a Int32Array,
     pub(super) value: &'a Decimal128Array,
-    pub(super) unit: &'a StringArray,
-    pub(super) flags: Texts<'a>,
-    pub(super) verdict: Words<'a>,
-    pub(super) failed_rules: Texts<'a>,
-    pub(super) skipped_rules: Texts<'a>,
-    pub(super) estimation_method: &'a StringArray,
-    pub(super) version: &'a Int32Array,
+    unit: &'a StringArray,
+    flags: Texts<'a>,
+    verdict: Words<'a>,
+    failed_rules: Texts<'a>,
+    skipped_rules: Texts<'a>,
+    estimation_method: &'a StringArray,
+    version: &'a Int32Array,
     pub(super) local_day: &'a Date32Array,
-    pub(super) commodity: Words<'a>,
+    commodity: Words<'a>,
     /// The table holds this outcome already.
     pub(super) unchanged: &'a BooleanArray,
 }
 
 /// An enum column with the codes of its names.
-pub(super) struct Words<'a> {
+struct Words<'a> {
     keys: &'a [i32],
     codes: Vec<i32>,
 }
@@ -74,7 +101,7 @@ impl<'a> Words<'a> {
         Self { keys: symbols.keys(), codes: (0..names.len()).map(|key| words.intern(names.value(key))).collect() }
     }
 
-    pub(super) fn code(&self, row: usize) -> i32 {
+    fn code(&self, row: usize) -> i32 {
         self.codes[self.keys[row] as usize]
     }
 }
@@ -98,12 +125,11 @@ impl<'a> MessageColumns<'a> {
         })
     }
 
-    /// What a message says once. Its tenant and gateway are most often those of the message before.
-    pub(super) fn message(&self, row: usize, last: Option<Message>, ids: &mut Interner) -> Message {
+    /// Where a message comes from. Its tenant and gateway are most often those of the message before.
+    pub(super) fn origin(&self, row: usize, last: Option<Origin>, ids: &mut Interner) -> Origin {
         let (last_tenant, last_gateway) = last.map_or((NULL, NULL), |last| (last.tenant, last.gateway));
         let optional = |column: &'a StringArray| column.is_valid(row).then(|| column.value(row));
-        let origin = self.origin_offset.is_valid(row).then(|| self.origin_offset.value(row));
-        Message {
+        Origin {
             tenant: ids.intern_after(last_tenant, self.tenant_id.value(row)),
             device: ids.intern(self.device_id.value(row)),
             customer: ids.intern_optional(optional(self.customer_id)),
@@ -111,11 +137,19 @@ impl<'a> MessageColumns<'a> {
             gateway: ids.intern_after(last_gateway, self.gateway_id.value(row)),
             source: self.source.code(row),
             source_partition: self.source_partition.value(row),
+        }
+    }
+
+    /// What a message says once.
+    pub(super) fn message(&self, row: usize, origin: u32) -> Message {
+        let origin_offset = self.origin_offset.is_valid(row).then(|| self.origin_offset.value(row));
+        Message {
+            origin,
             sequence: self.sequence.value(row),
-            received_at: self.received_at.is_valid(row).then(|| self.received_at.value(row)),
+            received_at: if self.received_at.is_valid(row) { self.received_at.value(row) } else { ABSENT },
             validated_at: self.validated_at.value(row),
-            source_offset: origin.unwrap_or_else(|| self.source_offset.value(row)),
-            revision: Some(self.revision.value(row)).filter(|revision| *revision != 0),
+            source_offset: origin_offset.unwrap_or_else(|| self.source_offset.value(row)),
+            revision: Some(self.revision.value(row)).filter(|revision| *revision != 0).unwrap_or(ABSENT),
         }
     }
 }
@@ -140,4 +174,52 @@ impl<'a> ReadingColumns<'a> {
             unchanged: columns.boolean("unchanged")?,
         })
     }
+
+    /// What a reading says in words, given what the one before said.
+    pub(super) fn attributes(&self, row: usize, last: Option<Attributes>, words: &mut Interner) -> Attributes {
+        let last = last.unwrap_or(Attributes::NONE);
+        Attributes {
+            channel: words.intern_after(last.channel, self.channel.value(row)),
+            kind: self.kind.code(row),
+            duration_s: self.duration_s.value(row),
+            unit: words.intern_after(last.unit, self.unit.value(row)),
+            verdict: self.verdict.code(row),
+            failed_rules: joined(self.failed_rules, row, last.failed_rules, words),
+            skipped_rules: joined(self.skipped_rules, row, last.skipped_rules, words),
+            flags: joined(self.flags, row, last.flags, words),
+            estimation_method: if self.estimation_method.is_null(row) {
+                NULL
+            } else {
+                words.intern_after(last.estimation_method, self.estimation_method.value(row))
+            },
+            version: self.version.value(row),
+            commodity: self.commodity.code(row),
+        }
+    }
+}
+
+impl Attributes {
+    /// Of no reading.
+    const NONE: Self = Self {
+        channel: NULL,
+        kind: NULL,
+        duration_s: 0,
+        unit: NULL,
+        verdict: NULL,
+        failed_rules: NULL,
+        skipped_rules: NULL,
+        flags: NULL,
+        estimation_method: NULL,
+        version: 0,
+        commodity: NULL,
+    };
+}
+
+fn joined(lists: Texts<'_>, row: usize, last: i32, words: &mut Interner) -> i32 {
+    if lists.is_empty(row) {
+        return EMPTY;
+    }
+    let mut joined = String::new();
+    lists.join(row, &mut joined);
+    words.intern_after(last, &joined)
 }

@@ -14,6 +14,7 @@ pub mod progress;
 mod reading_part;
 pub mod readings;
 pub mod rejected;
+pub mod repeats;
 pub mod rows;
 pub mod view;
 

@@ -1,7 +1,7 @@
 //! Rows of `readings`: one per accepted reading, gathered column by column and sorted when a file is made.
 //!
-//! A run of readings of one message that fall on one day is appended with one copy per column; nothing is done per row
-//! but the texts, and those are integers when they repeat the row before. What a message says once is kept once.
+//! A run of readings of one message that fall on one day is appended with one copy per column. What a message says once is
+//! kept once, and so is what readings and devices say again and again: a row holds the number of it.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,8 +13,7 @@ use arrow::error::ArrowError;
 use lake::{PartitionValue, day_of_micros, tables, tenant_bucket};
 
 use super::decision_columns::{Message, MessageColumns, ReadingColumns};
-use super::interner::Interner;
-use super::reading_part::{Dictionaries, Part, SortedPart};
+use super::reading_part::{Part, SortedPart, Vocabulary};
 use super::rows::{FileRows, Gathered, Input, Parts, TableRows};
 use super::view::{Columns, WrongShape};
 
@@ -27,10 +26,7 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 #[derive(Debug)]
 pub struct ReadingRows {
     parts: Parts<Part>,
-    /// Tenants, devices, gateways, customers, sites.
-    ids: Interner,
-    /// Channels, units, names of enums and rules, flags.
-    words: Interner,
+    vocabulary: Vocabulary,
     buckets: BTreeMap<i32, i32>,
     source_topic: String,
     schema: SchemaRef,
@@ -41,8 +37,7 @@ impl ReadingRows {
     pub fn new(source_topic: impl Into<String>) -> Self {
         Self {
             parts: Parts::default(),
-            ids: Interner::default(),
-            words: Interner::default(),
+            vocabulary: Vocabulary::default(),
             buckets: BTreeMap::new(),
             source_topic: source_topic.into(),
             schema: batch_schema(),
@@ -51,25 +46,26 @@ impl ReadingRows {
 
     fn append_decisions(&mut self, batch: &RecordBatch, rows: &[u32]) -> Result<usize, WrongShape> {
         let of = Columns::Batch(batch);
-        let messages = MessageColumns::of(&of, &mut self.words)?;
+        let messages = MessageColumns::of(&of, &mut self.vocabulary.words)?;
         let (lists, records) = of.records("readings")?;
-        let readings = ReadingColumns::of(&records, &mut self.words)?;
+        let readings = ReadingColumns::of(&records, &mut self.vocabulary.words)?;
         let (mut appended, mut last) = (0, None);
         for row in rows.iter().map(|row| *row as usize) {
             let range = lists[row] as usize..lists[row + 1] as usize;
             if range.is_empty() {
                 continue;
             }
-            let message = messages.message(row, last, &mut self.ids);
-            last = Some(message);
-            let bucket = self.bucket(message.tenant);
+            let origin = messages.origin(row, last, &mut self.vocabulary.ids);
+            last = Some(origin);
+            let bucket = self.bucket(origin.tenant);
+            let message = messages.message(row, self.vocabulary.origins.code_after(None, origin));
             appended += self.append_message(message, bucket, &readings, range);
         }
         Ok(appended)
     }
 
     fn bucket(&mut self, tenant: i32) -> i32 {
-        let ids = &self.ids;
+        let ids = &self.vocabulary.ids;
         *self.buckets.entry(tenant).or_insert_with(|| tenant_bucket(ids.value(tenant), tables::TENANT_BUCKETS))
     }
 
@@ -96,7 +92,7 @@ impl ReadingRows {
             let new = |index: &usize| of_day(&starts[*index]) && !readings.unchanged.value(*index);
             let run = (from..range.end).take_while(new).count().max(1);
             let part = self.parts.part(PartitionValue::DayBucket { day, bucket });
-            part.append(message, readings, from..from + run, from - first, &mut self.words);
+            part.append(message, readings, from..from + run, from - first, &mut self.vocabulary);
             from += run;
             appended += run;
         }
@@ -104,11 +100,9 @@ impl ReadingRows {
     }
 
     fn sorted(&mut self, part: Part) -> SortedPart {
-        let source_topic = self.words.intern(&self.source_topic);
         SortedPart {
-            order: part.order(&self.ids, &self.words),
-            dictionaries: Dictionaries { ids: self.ids.values(), words: self.words.values() },
-            source_topic,
+            order: part.order(&self.vocabulary),
+            known: self.vocabulary.known(&self.source_topic),
             schema: Arc::clone(&self.schema),
             part,
         }
@@ -128,7 +122,7 @@ impl TableRows for ReadingRows {
     }
 
     fn bytes(&self) -> usize {
-        self.ids.bytes() + self.words.bytes() + self.parts.iter().map(Part::bytes).sum::<usize>()
+        self.vocabulary.bytes() + self.parts.iter().map(Part::bytes).sum::<usize>()
     }
 
     fn take(&mut self, partition: PartitionValue) -> Result<Option<Box<dyn FileRows>>, ArrowError> {
@@ -143,8 +137,7 @@ impl TableRows for ReadingRows {
 
     fn clear(&mut self) {
         self.parts.clear();
-        self.ids = Interner::default();
-        self.words = Interner::default();
+        self.vocabulary = Vocabulary::default();
         self.buckets.clear();
     }
 

@@ -12,7 +12,7 @@ use super::view::WrongShape;
 
 /// Rows per batch that goes to the Parquet writer: large enough to amortise its per-call work, small enough to stay in
 /// the cache.
-pub const BATCH_ROWS: usize = 32 * 1024;
+pub const BATCH_ROWS: usize = 8 * 1024;
 
 /// Time zone of all timestamps, as the lake writes it.
 const UTC: &str = "+00:00";
