@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build fmt lint demo demo-check test unit simulate-seeds bench bench-sink torture torture-slice planted stack-up stack-down chart-check observe-check terraform-check contracts-check images kube-test clean web-build web-check web-test
+.PHONY: help setup build fmt lint demo demo-check test unit simulate-seeds bench bench-sink torture torture-slice planted stack-up stack-down chart-check observe-check acls-check terraform-check contracts-check images kube-test clean web-build web-check web-test screenshots
 
 # A target directory outside the checkout, when there is a cache folder, spares fresh clones the dependencies.
 CACHE := $(or $(METERWAY_CACHE),$(HOME)/.cache/meterway)
@@ -70,6 +70,9 @@ chart-check: ## The Helm chart: strict lint, refused values, golden files, schem
 observe-check: setup ## Alerts silent, firing and recovered; runbooks; boards; every metric named is one that the code exports
 	@deploy/prometheus/observe-check.sh
 
+acls-check: setup ## Every principal tries every topic on a broker that asks for a password (half a minute)
+	@PYTHONDONTWRITEBYTECODE=1 .local/venv/bin/python deploy/kafka/acls_check.py
+
 terraform-check: setup ## The AWS side as code: readable, every name declared, no wildcard allowed
 	@PYTHONDONTWRITEBYTECODE=1 .local/venv/bin/python deploy/terraform/check.py
 
@@ -100,6 +103,9 @@ web-check: $(WEB_MODULES) ## Types, lint, unit tests, build and size budget of t
 
 web-test: build web-build ## The specs of the front end in Chromium, against a whole installation with real data
 	@web/e2e/real.sh $(BIN)
+
+screenshots: build web-build ## Pictures of every page with real data: .local/screenshots, a choice of them in docs/screenshots
+	@web/e2e/real.sh $(BIN) screenshots.sh
 
 stack-up: setup ## Start Kafka, registry, S3, PostgreSQL and DynamoDB Local for development
 	@METERWAY_STACK=dev $(LOCAL)/stack.sh up

@@ -24,7 +24,9 @@ table = catalog.load_table("meterway.readings")
 newest = max(file.partition[0] for file in (task.file for task in table.scan().plan_files()))
 day = datetime.date(1970, 1, 1) + datetime.timedelta(days=newest) if isinstance(newest, int) else newest
 begin = datetime.datetime.combine(day, datetime.time(), datetime.UTC)
-tenant = table.scan(selected_fields=("tenant_id",), limit=1).to_arrow()["tenant_id"][0].as_py()
+# Somebody who has readings of that day: the other's may not be there yet.
+of_day = table.scan(row_filter=GreaterThanOrEqual("start", begin.isoformat()), selected_fields=("tenant_id",), limit=1)
+tenant = of_day.to_arrow()["tenant_id"][0].as_py()
 where = And(
     EqualTo("tenant_id", tenant),
     GreaterThanOrEqual("start", begin.isoformat()),

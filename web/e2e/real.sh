@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The specs in a real Chromium against a whole installation: real components, every service, a small fleet of real meter series,
-# the light identity server (METERWAY_OIDC=keycloak for the real one). real.sh <folder of the binaries>
+# the light identity server (METERWAY_OIDC=keycloak for the real one). real.sh <folder of the binaries> [program beside this one]
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here/../.."
@@ -16,4 +16,4 @@ export METERWAY_CHROMIUM
 deploy/local/install-oidc.sh "$METERWAY_OIDC"
 deploy/local/stack.sh up
 "$bin/meterway" demo --bin "$bin" --stack-env ".local/stacks/$METERWAY_STACK/stack.env" --state .local/web-test \
-  --demo-env .local/web-test/demo.env --devices 150 --days 35 --check --then "$here/specs.sh"
+  --demo-env .local/web-test/demo.env --devices 150 --days 35 --check --then "$here/${2:-everything.sh}"

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# The recipes for downstream teams, then the specs, against the installation whose settings are in the environment.
+# The specs against the installation whose settings are in the environment.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-[[ -n ${METERWAY_E2E_ONLY:-} ]] || ../docs/recipes/run.sh
 export METERWAY_E2E_URL=${METERWAY_DASHBOARD_URL:?is not set: run real.sh}
 npx --no-install playwright test --config e2e/playwright.config.ts ${METERWAY_E2E_ONLY:+"$METERWAY_E2E_ONLY"}

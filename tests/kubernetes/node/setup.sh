@@ -37,20 +37,21 @@ build() {
   say "  $what: done in $((SECONDS - started)) s"
 }
 
-kubernetes() {
+# In shells of their own: they change the folder, one to a folder that is gone afterwards.
+kubernetes() (
   local minor=${KUBERNETES#*.} flags="-s -w" package
   for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
     flags+=" -X $package.gitVersion=v$KUBERNETES -X $package.gitMajor=1 -X $package.gitMinor=${minor%%.*}"
     flags+=" -X $package.gitTreeState=clean -X $package.buildDate=1970-01-01T00:00:00Z"
   done
   cd "$programs/node" && CGO_ENABLED=0 nice go build -trimpath -ldflags "$flags" -o "$out" .
-}
-coredns() { cd "$programs/dns" && CGO_ENABLED=0 nice go build -trimpath -ldflags "-s -w" -o "$out" .; }
-helm() {
+)
+coredns() (cd "$programs/dns" && CGO_ENABLED=0 nice go build -trimpath -ldflags "-s -w" -o "$out" .)
+helm() (
   local folder
   folder=$(mktemp -d) && cd "$folder" || return
   CGO_ENABLED=0 GOBIN=$folder nice go install -ldflags "-s -w" "helm.sh/helm/v4/cmd/helm@v$HELM" && mv helm "$out" && rmdir "$folder"
-}
+)
 pause() { gcc -Os -static -o "$out" "$programs/pause/pause.c"; }
 
 ((EUID == 0)) || fail "The node needs root: it makes namespaces, mounts and control groups."

@@ -232,7 +232,7 @@ export interface Pipeline {
   }[]; // last 20
   rejected: { code: string; count: number }[]; // warehouse, last 7 local days with data
   reject_ratio: string | null;
-  dead_letters: number | null;
+  dead_letters: number | null; // messages with a rejection, same days
 }
 export interface Stage {
   stage: "raw" | "validated" | "lake" | "warehouse" | "facts" | "live";

@@ -20,6 +20,10 @@ const REJECTED: &str = "
     SELECT code, count(*) AS count FROM raw.rejected
     WHERE tenant_id = $1 AND loaded_at >= (SELECT max(loaded_at) - interval '7 days' FROM raw.rejected WHERE tenant_id = $1)
     GROUP BY code ORDER BY 2 DESC";
+/// Messages with a rejection: each has one dead letter.
+const LETTERS: &str = "
+    SELECT count(DISTINCT (source_topic, source_partition, source_offset)) AS count FROM raw.rejected
+    WHERE tenant_id = $1 AND loaded_at >= (SELECT max(loaded_at) - interval '7 days' FROM raw.rejected WHERE tenant_id = $1)";
 const ACCEPTED: &str = "
     SELECT count(*) AS accepted FROM raw.readings
     WHERE tenant_id = $1 AND loaded_at >= (SELECT max(loaded_at) - interval '7 days' FROM raw.rejected WHERE tenant_id = $1)";
@@ -76,7 +80,7 @@ pub(super) async fn stages(api: &Api, scope: &Scope) -> Result<Vec<Value>, Probl
             seen.validated_moved,
             seen.validate_lag,
             seen.validated_rate,
-            "dead-letters",
+            "consumer-lag",
             "One decision per raw message; behind in messages",
         ),
         stage(
@@ -85,10 +89,10 @@ pub(super) async fn stages(api: &Api, scope: &Scope) -> Result<Vec<Value>, Probl
             time(&ledger, "lake"),
             seen.sink_lag,
             None,
-            "second-writer",
+            "lake-late",
             "Newest snapshot that the warehouse knows; behind in decisions",
         ),
-        stage("warehouse", "Warehouse", time(&ledger, "warehouse"), None, None, "loader-load-failed", "Newest load"),
+        stage("warehouse", "Warehouse", time(&ledger, "warehouse"), None, None, "warehouse-late", "Newest load"),
         stage(
             "facts",
             "Facts",
@@ -98,7 +102,15 @@ pub(super) async fn stages(api: &Api, scope: &Scope) -> Result<Vec<Value>, Probl
             "loader-facts",
             "Newest load that the facts include",
         ),
-        stage("live", "Live events", newest_event, None, None, "", "Newest event that this page was told of"),
+        stage(
+            "live",
+            "Live events",
+            newest_event,
+            None,
+            None,
+            "live-behind",
+            "Newest event that this page was told of",
+        ),
     ])
 }
 
@@ -108,6 +120,7 @@ pub(super) async fn pipeline(call: Call) -> Result<Answer, Problem> {
     let loads = api.warehouse.rows_of_nobody(LOADS, &[]).await?;
     let rejected = api.warehouse.rows(scope, REJECTED, &[&scope.tenant]).await?;
     let refused: i64 = rejected.iter().filter_map(|row| row["count"].as_i64()).sum();
+    let letters = api.warehouse.rows(scope, LETTERS, &[&scope.tenant]).await?;
     let accepted = api.warehouse.rows(scope, ACCEPTED, &[&scope.tenant]).await?;
     let accepted = accepted.first().and_then(|row| row["accepted"].as_i64()).unwrap_or_default();
     let ratio = (refused + accepted > 0).then(|| format!("{:.6}", refused as f64 / (refused + accepted) as f64));
@@ -118,6 +131,6 @@ pub(super) async fn pipeline(call: Call) -> Result<Answer, Problem> {
         "loads": loads.into_iter().map(Value::Object).collect::<Vec<_>>(),
         "rejected": rejected.into_iter().map(Value::Object).collect::<Vec<_>>(),
         "reject_ratio": ratio,
-        "dead_letters": Value::Null,
+        "dead_letters": letters.first().and_then(|row| row["count"].as_i64()),
     })))
 }
