@@ -1,5 +1,5 @@
 """The rules in a real Prometheus beside a whole installation: all services are seen, nothing fires; then a record that no sink can
-take in is put into the validated topic, and its alert fires. live.py <prometheus>, with the installation's settings in the environment."""
+take in is put into the topic of alerts, and its alert fires. live.py <prometheus>, with the installation's settings in the environment."""
 
 import json
 import os
@@ -16,7 +16,8 @@ import confluent_kafka
 import yaml
 
 HERE = pathlib.Path(__file__).resolve().parent
-TOPIC, ALERT = "meter.readings.validated.v1", "SinkSetsRecordsAside"
+# Not the decisions: validate watches over those, and ends when somebody else writes there.
+TOPIC, ALERT = "meter.alerts.v1", "SinkSetsRecordsAside"
 LIMIT = 90
 
 
@@ -83,7 +84,7 @@ def check(base: str, services: int) -> None:
     print(f"{services} services scraped, no alert fires; {len(names & live)} of {len(names)} metrics on the boards have values now")
 
     producer = confluent_kafka.Producer({"bootstrap.servers": os.environ["KAFKA_BOOTSTRAP"]})
-    producer.produce(TOPIC, value=b"\x00 no decision", partition=0)
+    producer.produce(TOPIC, value=b"\x00 no alert", partition=0)
     if producer.flush(30):
         sys.exit("the broker did not take the broken record")
     begun = time.monotonic()
