@@ -54,8 +54,6 @@ def strings(value) -> list[str]:
 def wildcard_faults(where: str, document: dict) -> list[str]:
     faults = []
     for mapping in walk(document):
-        if clean(mapping.get("effect", "Allow")) == "Deny":
-            continue
         for key in ("actions", "resources", "not_actions", "not_resources", "identifiers"):
             if key not in mapping:
                 continue

@@ -172,17 +172,14 @@ impl Poller {
     /// Polls the queue of group events, which also tells the client that this member is alive.
     fn serve_events(&mut self) {
         for _ in 0..EVENTS {
-            let served = match Arc::clone(&self.consumer).poll(Duration::ZERO) {
-                Some(Ok(message)) => {
-                    self.on_message(&message);
-                    true
-                }
-                Some(Err(error)) => {
-                    self.on_error(None, error);
-                    true
-                }
-                None => false,
-            };
+            let consumer = Arc::clone(&self.consumer);
+            let polled = consumer.poll(Duration::ZERO);
+            let served = polled.is_some();
+            match polled {
+                Some(Ok(message)) => self.on_message(&message),
+                Some(Err(error)) => self.on_error(None, error),
+                None => {}
+            }
             // Events of the client itself give nothing either; what is left of those is served in the next round.
             if !self.take_over_changes() && !served {
                 return;

@@ -175,18 +175,31 @@ impl<'a> ReadingColumns<'a> {
         })
     }
 
-    /// What a reading says in words, given what the one before said.
-    pub(super) fn attributes(&self, row: usize, last: Option<Attributes>, words: &mut Interner) -> Attributes {
+    /// What a reading says in words, given what the one before said. What `scratch` held is lost.
+    pub(super) fn attributes(
+        &self,
+        row: usize,
+        last: Option<Attributes>,
+        words: &mut Interner,
+        scratch: &mut String,
+    ) -> Attributes {
         let last = last.unwrap_or(Attributes::NONE);
+        let mut joined = |lists: Texts<'_>, last: i32, words: &mut Interner| {
+            if lists.is_empty(row) {
+                return EMPTY;
+            }
+            lists.join(row, scratch);
+            words.intern_after(last, scratch)
+        };
         Attributes {
             channel: words.intern_after(last.channel, self.channel.value(row)),
             kind: self.kind.code(row),
             duration_s: self.duration_s.value(row),
             unit: words.intern_after(last.unit, self.unit.value(row)),
             verdict: self.verdict.code(row),
-            failed_rules: joined(self.failed_rules, row, last.failed_rules, words),
-            skipped_rules: joined(self.skipped_rules, row, last.skipped_rules, words),
-            flags: joined(self.flags, row, last.flags, words),
+            failed_rules: joined(self.failed_rules, last.failed_rules, words),
+            skipped_rules: joined(self.skipped_rules, last.skipped_rules, words),
+            flags: joined(self.flags, last.flags, words),
             estimation_method: if self.estimation_method.is_null(row) {
                 NULL
             } else {
@@ -213,13 +226,4 @@ impl Attributes {
         version: 0,
         commodity: NULL,
     };
-}
-
-fn joined(lists: Texts<'_>, row: usize, last: i32, words: &mut Interner) -> i32 {
-    if lists.is_empty(row) {
-        return EMPTY;
-    }
-    let mut joined = String::new();
-    lists.join(row, &mut joined);
-    words.intern_after(last, &joined)
 }

@@ -153,13 +153,15 @@ pub(super) struct Vocabulary {
     pub(super) words: Interner,
     pub(super) origins: Repeats<Origin>,
     pub(super) attributes: Repeats<Attributes>,
+    /// Where lists of texts are joined.
+    scratch: String,
 }
 
 impl Vocabulary {
     /// The code of what a reading says in words; `last` is that of the reading before.
     fn attributes(&mut self, readings: &ReadingColumns<'_>, row: usize, last: Option<u32>) -> u32 {
         let before = last.map(|code| self.attributes.tuple(code));
-        self.attributes.code_after(last, readings.attributes(row, before, &mut self.words))
+        self.attributes.code_after(last, readings.attributes(row, before, &mut self.words, &mut self.scratch))
     }
 
     /// Bytes held.
