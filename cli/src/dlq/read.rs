@@ -65,8 +65,7 @@ impl Letters<'_> {
     async fn start(&self, at: &TopicPartition, since: Option<DateTime<Utc>>) -> anyhow::Result<Option<StartAt>> {
         let Some(since) = since else { return Ok(Some(StartAt::Beginning)) };
         let config = ConsumerConfig { lag_interval: std::time::Duration::ZERO, ..ConsumerConfig::default() };
-        // Only asks; a consumer has to have something assigned, and at its end there is nothing to fetch.
-        let (consumer, _events) = Consumer::assign(self.kafka, config, vec![(at.clone(), StartAt::End)])?;
+        let (consumer, _events) = Consumer::assign_later(self.kafka, config, [at])?;
         let first = consumer.offset_at(at, since.timestamp_millis().max(0)).await?;
         Ok(first.map(StartAt::Offset))
     }

@@ -80,7 +80,7 @@ impl Follower {
     ) -> anyhow::Result<Self> {
         let reader = AvroReader::new(registry, VALIDATED_BATCH.avsc).context("prepare to read decisions")?;
         let partitions = i32::try_from(shared.devices.len()).context("count partitions")?;
-        let all = (0..partitions).map(|partition| TopicPartition::new(topic, partition));
+        let all: Vec<_> = (0..partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
         let settings = ConsumerConfig {
             reset: OffsetReset::Latest,
             lag_interval: Duration::ZERO,
@@ -88,8 +88,7 @@ impl Follower {
             queue_blocks: 4,
             ..ConsumerConfig::default()
         };
-        let ends = all.clone().map(|at| (at, StartAt::End)).collect();
-        let (consumer, events) = Consumer::assign(kafka, settings, ends).context("open consumer")?;
+        let (consumer, events) = Consumer::assign_later(kafka, settings, &all).context("open consumer")?;
         let mut next = BTreeMap::new();
         for at in all {
             let (_, high) = consumer.watermarks(&at).await.with_context(|| format!("ask for the end of {at}"))?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdkafka::{ClientConfig, Offset};
+use rdkafka::ClientConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{CreateError, KafkaConfig};
@@ -44,17 +44,6 @@ pub enum StartAt {
     Offset(NextOffset),
     /// What the group committed last; without one, what [`ConsumerConfig::reset`] says.
     Committed,
-}
-
-impl StartAt {
-    pub(crate) fn to_kafka(self) -> Offset {
-        match self {
-            Self::Beginning => Offset::Beginning,
-            Self::End => Offset::End,
-            Self::Offset(next) => Offset::Offset(next.0),
-            Self::Committed => Offset::Stored,
-        }
-    }
 }
 
 /// Settings of a consumer. All durations and sizes have working defaults; `group` and `topics` must be set.

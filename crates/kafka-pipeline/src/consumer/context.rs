@@ -65,14 +65,10 @@ impl Context {
     }
 
     fn assign(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) -> KafkaResult<()> {
-        // A position that always exists: with the committed one, a group without commits would run into the reset policy
-        // before the service has said where to begin. Nothing is fetched from it, the partitions are paused at once.
-        list.set_all_offsets(Offset::Beginning)?;
-        match consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => consumer.incremental_assign(list)?,
-            _ => consumer.assign(list)?,
-        }
-        consumer.pause(list)?;
+        rest(consumer, list, |list| match consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => consumer.incremental_assign(list),
+            _ => consumer.assign(list),
+        })?;
         let partitions = partitions_of(list);
         for at in &partitions {
             let slot = Slot::new();
@@ -167,6 +163,23 @@ impl ConsumerContext for Context {
             note_commit_failure(&error);
         }
     }
+}
+
+/// Assigns partitions that are not read before their start.
+///
+/// They get a number for a position, and never "beginning", "end" or "committed", which the client asks the broker about:
+/// when that answer comes after a start, librdkafka 2.12 asks again half a second later and goes there, whatever the start
+/// said (`rd_kafka_toppar_handle_Offset`, "outdated offset response"). Paused before the assignment too, so that nothing
+/// is fetched from that number.
+pub(crate) fn rest(
+    consumer: &BaseConsumer<Context>,
+    list: &mut TopicPartitionList,
+    assign: impl FnOnce(&TopicPartitionList) -> KafkaResult<()>,
+) -> KafkaResult<()> {
+    list.set_all_offsets(Offset::Offset(0))?;
+    consumer.pause(list)?;
+    assign(list)?;
+    consumer.pause(list)
 }
 
 /// Commits positions and reports failures. A failed commit only lengthens the next replay.

@@ -95,9 +95,24 @@ impl Consumer {
         config: ConsumerConfig,
         partitions: Vec<(TopicPartition, StartAt)>,
     ) -> Result<(Self, Events), ConsumerError> {
-        let topics: std::collections::BTreeSet<_> = partitions.iter().map(|(at, _)| &at.topic).collect();
-        config.check(topics.len())?;
-        Self::launch(kafka, config, |poller| poller.assign(partitions))
+        let (consumer, events) = Self::assign_later(kafka, config, partitions.iter().map(|(at, _)| at))?;
+        partitions.iter().try_for_each(|(at, from)| consumer.start(at, *from))?;
+        Ok((consumer, events))
+    }
+
+    /// Takes the given partitions on without joining a group, and reads none of them before [`start`](Self::start) says
+    /// where it begins. Questions about them can be asked at once.
+    ///
+    /// # Errors
+    /// [`ConsumerError::Create`].
+    pub fn assign_later<'a>(
+        kafka: &KafkaConfig,
+        config: ConsumerConfig,
+        partitions: impl IntoIterator<Item = &'a TopicPartition>,
+    ) -> Result<(Self, Events), ConsumerError> {
+        let partitions: Vec<_> = partitions.into_iter().cloned().collect();
+        config.check(partitions.len())?;
+        Self::launch(kafka, config, |poller| poller.assign(&partitions))
     }
 
     fn launch(
@@ -138,41 +153,51 @@ impl Consumer {
     /// [`ConsumerError::Closed`]. That the position exists is checked later and reported through [`Events`].
     ///
     /// # Panics
-    /// With [`StartAt::Committed`], outside a Tokio runtime.
+    /// Outside a Tokio runtime, unless with [`StartAt::Offset`].
     pub fn start(&self, at: &TopicPartition, from: StartAt) -> Result<(), ConsumerError> {
         let Some(slot) = self.handle.shared.slot(at) else { return self.if_open() };
-        let epoch = slot.renew();
-        let at = at.clone();
-        if from != StartAt::Committed {
-            return self.command(Command::Start { at, epoch, offset: from.to_kafka() });
+        let (at, epoch) = (at.clone(), slot.renew());
+        if let StartAt::Offset(from) = from {
+            return self.command(Command::Start { at, epoch, from });
         }
         self.if_open()?;
         let consumer = self.clone();
-        tokio::spawn(async move { consumer.start_at_committed(at, slot, epoch).await });
+        tokio::spawn(async move { consumer.start_where(from, at, slot, epoch).await });
         Ok(())
     }
 
-    /// Resolves the committed position and starts there, unless the partition was started again or revoked meanwhile.
-    async fn start_at_committed(&self, at: TopicPartition, slot: Arc<Slot>, epoch: Epoch) {
+    /// Finds the position out and starts there, unless the partition was started again or revoked meanwhile.
+    async fn start_where(&self, from: StartAt, at: TopicPartition, slot: Arc<Slot>, epoch: Epoch) {
         while slot.is_current(epoch) && !self.handle.shared.is_closing() {
-            match self.committed(&at).await {
-                Ok(committed) => {
-                    let command = match (committed, self.handle.reset) {
-                        (Some(next), _) => Command::Start { at, epoch, offset: Offset::Offset(next.0) },
-                        (None, OffsetReset::Earliest) => Command::Start { at, epoch, offset: Offset::Beginning },
-                        (None, OffsetReset::Latest) => Command::Start { at, epoch, offset: Offset::End },
-                        (None, OffsetReset::Error) => Command::Fail(ConsumerError::NoCommittedOffset(at)),
-                    };
-                    // A closed consumer needs no start.
-                    let _ = self.command(command);
-                    return;
-                }
+            let command = match self.resolve(from, &at).await {
+                Ok(Some(from)) => Command::Start { at, epoch, from },
+                Ok(None) => Command::Fail(ConsumerError::NoCommittedOffset(at)),
                 Err(error) => {
-                    tracing::warn!(partition = %at, error = %error, "committed offset is not available yet");
+                    tracing::warn!(partition = %at, error = %error, "the position to start at is not known yet");
                     tokio::time::sleep(Duration::from_secs(1)).await;
+                    continue;
                 }
-            }
+            };
+            // A closed consumer needs no start.
+            let _ = self.command(command);
+            return;
         }
+    }
+
+    /// The offset that is meant; `None` when the group has committed nothing and the settings allow no other.
+    async fn resolve(&self, from: StartAt, at: &TopicPartition) -> Result<Option<NextOffset>, ConsumerError> {
+        let from = match (from, self.handle.reset) {
+            (StartAt::Offset(next), _) => return Ok(Some(next)),
+            (StartAt::Committed, reset) => match (self.committed(at).await?, reset) {
+                (Some(next), _) => return Ok(Some(next)),
+                (None, OffsetReset::Earliest) => StartAt::Beginning,
+                (None, OffsetReset::Latest) => StartAt::End,
+                (None, OffsetReset::Error) => return Ok(None),
+            },
+            (other, _) => other,
+        };
+        let (low, high) = self.watermarks(at).await?;
+        Ok(Some(NextOffset(if from == StartAt::End { high } else { low })))
     }
 
     /// Queues positions to commit; the newest per partition wins, and they go out every

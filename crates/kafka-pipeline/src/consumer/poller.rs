@@ -18,14 +18,14 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::ConsumerError;
-use super::config::{ConsumerConfig, StartAt};
-use super::context::{Change, Context, commit};
+use super::config::ConsumerConfig;
+use super::context::{Change, Context, commit, rest};
 use super::flow::{BlockLimits, Flow, Polled};
 use super::shared::{Command, Content, Delivery, Notice, Shared, Slot};
 use crate::config::CreateError;
 use crate::core::position::Epoch;
 use crate::metrics::{self, PausedSeconds};
-use crate::record::TopicPartition;
+use crate::record::{NextOffset, TopicPartition};
 
 /// Longest sleep without work. Records, commands and a free place in the channel end it early.
 const LONGEST_SLEEP: Duration = Duration::from_millis(50);
@@ -45,7 +45,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 struct PendingStart {
     at: TopicPartition,
     epoch: Epoch,
-    offset: Offset,
+    from: NextOffset,
     since: Instant,
 }
 
@@ -106,18 +106,17 @@ impl Poller {
         Ok(self.flows.last_mut().expect("just added"))
     }
 
-    /// Reads partitions at once, without a group.
-    pub(crate) fn assign(&mut self, partitions: Vec<(TopicPartition, StartAt)>) -> Result<(), ConsumerError> {
+    /// Takes partitions on without a group; none is read before its start.
+    pub(crate) fn assign(&mut self, partitions: &[TopicPartition]) -> Result<(), ConsumerError> {
         let mut list = TopicPartitionList::new();
-        for (at, start) in partitions {
-            let added = list.add_partition_offset(&at.topic, at.partition, start.to_kafka());
-            added.map_err(CreateError::from)?;
+        for at in partitions {
+            list.add_partition(&at.topic, at.partition);
             let slot = Slot::new();
             self.shared.slots().insert(at.clone(), Arc::clone(&slot));
-            let lowest = if let StartAt::Offset(next) = start { next.0 } else { 0 };
-            self.add(at, Arc::clone(&slot))?.begin(slot.renew(), lowest);
+            self.add(at.clone(), slot)?;
         }
-        Ok(self.consumer.assign(&list).map_err(CreateError::from)?)
+        let consumer = Arc::clone(&self.consumer);
+        Ok(rest(&consumer, &mut list, |list| consumer.assign(list)).map_err(CreateError::from)?)
     }
 
     pub(crate) fn client(&self) -> &BaseConsumer<Context> {
@@ -288,18 +287,16 @@ impl Poller {
 
     fn obey(&mut self, command: Command, now: Instant) {
         match command {
-            Command::Start { at, epoch, offset } => {
-                self.starts.retain(|start| start.at != at);
-                self.starts.push(PendingStart { at, epoch, offset, since: now });
+            Command::Start { at, epoch, from } => {
+                // An older start may come later: some have to ask the broker first.
+                if self.shared.slot(&at).is_some_and(|slot| slot.is_current(epoch)) {
+                    self.starts.retain(|start| start.at != at);
+                    self.starts.push(PendingStart { at, epoch, from, since: now });
+                }
             }
             Command::Pause(at, paused) => {
                 if let Some(flow) = self.flows.iter_mut().find(|flow| flow.at == at) {
                     flow.paused = paused;
-                }
-            }
-            Command::Assign(at, start) => {
-                if let Err(error) = self.assign(vec![(at, start)]) {
-                    self.fail(error);
                 }
             }
             Command::Fail(error) => self.fail(error),
@@ -309,7 +306,7 @@ impl Poller {
     fn carry_out_starts(&mut self) {
         for start in std::mem::take(&mut self.starts) {
             let Some(index) = self.flows.iter().position(|flow| flow.at == start.at) else { continue };
-            match self.consumer.seek(&start.at.topic, start.at.partition, start.offset, SEEK_TIMEOUT) {
+            match self.consumer.seek(&start.at.topic, start.at.partition, Offset::Offset(start.from.0), SEEK_TIMEOUT) {
                 Ok(()) => self.begin(index, &start),
                 Err(error) if start.since.elapsed() > START_TIMEOUT => {
                     self.fail(ConsumerError::Seek { at: start.at, error });
@@ -321,9 +318,8 @@ impl Poller {
     }
 
     fn begin(&mut self, index: usize, start: &PendingStart) {
-        let lowest = if let Offset::Offset(offset) = start.offset { offset } else { 0 };
-        self.flows[index].begin(start.epoch, lowest);
-        tracing::debug!(partition = %start.at, offset = ?start.offset, "partition started");
+        self.flows[index].begin(start.epoch, start.from.0);
+        tracing::debug!(partition = %start.at, offset = start.from.0, "partition started");
         let mut list = TopicPartitionList::new();
         list.add_partition(&start.at.topic, start.at.partition);
         if let Err(error) = self.consumer.resume(&list) {

@@ -11,10 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::Offset;
-
 use super::ConsumerError;
-use super::config::StartAt;
 use super::events::Event;
 use crate::core::position::Epoch;
 use crate::record::{NextOffset, RecordBlock, TopicPartition};
@@ -49,12 +46,10 @@ pub(crate) enum Command {
     Start {
         at: TopicPartition,
         epoch: Epoch,
-        offset: Offset,
+        from: NextOffset,
     },
     /// Leave a partition alone, or read it again.
     Pause(TopicPartition, bool),
-    /// Read this partition and no other, without a group.
-    Assign(TopicPartition, StartAt),
     Fail(ConsumerError),
 }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::shared::Command;
 use super::{Consumer, ConsumerConfig, ConsumerError, Event, Events, OffsetReset, StartAt};
 use crate::config::KafkaConfig;
 use crate::record::{NextOffset, RecordBlock, TopicPartition};
@@ -30,10 +29,13 @@ pub async fn read_tail(kafka: &KafkaConfig, at: &TopicPartition, from: StartAt) 
         ..ConsumerConfig::default()
     };
     // The end must be known before the reading begins: the end that the reading meets first may lie before it.
-    let (consumer, events) = Consumer::launch(kafka, config, |_| Ok(()))?;
+    let (consumer, events) = Consumer::assign_later(kafka, config, [at])?;
     let (low, high) = consumer.watermarks(at).await?;
-    consumer.command(Command::Assign(at.clone(), from))?;
+    let from = if from == StartAt::Beginning { StartAt::Offset(NextOffset(low)) } else { from };
     let empty = low >= high || matches!(from, StartAt::Offset(next) if next.0 >= high) || from == StartAt::End;
+    if !empty {
+        consumer.start(at, from)?;
+    }
     Ok(TailBlocks { consumer, events, end: NextOffset(high), finished: empty })
 }
 

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use kafka_pipeline::{
-    Consumer, ConsumerConfig, ConsumerError, Event, KafkaConfig, NextOffset, StartAt, TopicPartition,
+    Consumer, ConsumerConfig, ConsumerError, Event, KafkaConfig, NextOffset, OffsetReset, StartAt, TopicPartition,
 };
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tokio::time::timeout;
 
-use crate::support::{PATIENCE, assigned, close, fill, group_config, next, read};
+use crate::support::{PATIENCE, assigned, close, fill, group_config, next, quiet, read};
 
 fn cluster() -> (MockCluster<'static, DefaultProducerContext>, KafkaConfig) {
     let cluster = MockCluster::new(1).unwrap();
@@ -47,6 +47,51 @@ async fn lost_partitions_are_told_apart_commit_nothing_and_come_again() {
     consumer.start(&at, StartAt::Offset(NextOffset(8))).unwrap();
     assert_eq!(read(&mut events, 2).await, [8, 9]);
     close(&consumer).await;
+}
+
+/// A broker that answers late, as a loaded one does: what the client asked before a start is answered after it.
+fn slow_cluster() -> (MockCluster<'static, DefaultProducerContext>, KafkaConfig) {
+    let (cluster, kafka) = cluster();
+    cluster.broker_round_trip_time(1, Duration::from_millis(300)).unwrap();
+    (cluster, kafka)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_stands_against_late_answers_about_an_earlier_one() {
+    let (_cluster, kafka) = slow_cluster();
+    let at = TopicPartition::new("t", 0);
+    let producer = kafka_pipeline::Producer::new(&kafka, &kafka_pipeline::ProducerConfig::default()).unwrap();
+    fill(&producer, &at, 0, 10).await;
+    let at_end = vec![(at.clone(), StartAt::End)];
+    // Each wait meets the client at another point of its dialogue with the broker.
+    for wait in [0, 200, 400, 600, 800, 1000] {
+        let (consumer, mut events) = Consumer::assign(&kafka, ConsumerConfig::default(), at_end.clone()).unwrap();
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        consumer.start(&at, StartAt::Offset(NextOffset(4))).unwrap();
+        assert_eq!(read(&mut events, 6).await, [4, 5, 6, 7, 8, 9], "started after {wait} ms");
+        consumer.start(&at, StartAt::End).unwrap();
+        consumer.start(&at, StartAt::Offset(NextOffset(8))).unwrap();
+        assert_eq!(read(&mut events, 2).await, [8, 9], "started again after {wait} ms");
+        close(&consumer).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_in_a_group_stands_against_late_answers() {
+    let (_cluster, kafka) = slow_cluster();
+    let at = TopicPartition::new("t", 0);
+    let producer = kafka_pipeline::Producer::new(&kafka, &kafka_pipeline::ProducerConfig::default()).unwrap();
+    fill(&producer, &at, 0, 10).await;
+    for wait in [0, 900] {
+        let may_go_back = ConsumerConfig { reset: OffsetReset::Earliest, ..group_config("t", &format!("g{wait}")) };
+        let (consumer, mut events) = Consumer::subscribe(&kafka, may_go_back).unwrap();
+        assigned(&mut events).await;
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        consumer.start(&at, StartAt::Offset(NextOffset(4))).unwrap();
+        assert_eq!(read(&mut events, 6).await, [4, 5, 6, 7, 8, 9], "started after {wait} ms");
+        assert!(quiet(&mut events, Duration::from_secs(2)).await, "went back after {wait} ms");
+        close(&consumer).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

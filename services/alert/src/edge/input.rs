@@ -72,10 +72,8 @@ impl Inputs {
             queue_blocks: 8,
             ..ConsumerConfig::default()
         };
-        let starts = all.iter().map(|at| (at.clone(), StartAt::End)).collect();
-        let (events, event_events) = Consumer::assign(kafka, config, starts).context("assign events")?;
         // None is ours yet.
-        all.iter().try_for_each(|at| events.pause(at))?;
+        let (events, event_events) = Consumer::assign_later(kafka, config, &all).context("assign events")?;
         let window = input.state_window;
         Ok(Self { decisions, decision_events, events, event_events, events_topic, window, clock, patience })
     }

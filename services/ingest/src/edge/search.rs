@@ -7,8 +7,7 @@ use crate::{
 };
 use anyhow::Context;
 use kafka_pipeline::{
-    Admin, Consumer, ConsumerConfig, KafkaConfig, NextOffset, OffsetReset, StartAt, TopicPartition, partition_of,
-    read_tail,
+    Admin, Consumer, ConsumerConfig, KafkaConfig, NextOffset, StartAt, TopicPartition, partition_of, read_tail,
 };
 use std::{collections::BTreeSet, time::Duration};
 
@@ -72,9 +71,7 @@ async fn search(
 
 /// The first message that is not older; `None` when all are.
 async fn first_since(kafka: &KafkaConfig, at: &TopicPartition, from_ms: i64) -> anyhow::Result<Option<NextOffset>> {
-    let settings =
-        ConsumerConfig { reset: OffsetReset::Latest, lag_interval: Duration::ZERO, ..ConsumerConfig::default() };
-    // Only asks; what it would read is the end, where nothing is.
-    let (consumer, _events) = Consumer::assign(kafka, settings, vec![(at.clone(), StartAt::End)])?;
+    let settings = ConsumerConfig { lag_interval: Duration::ZERO, ..ConsumerConfig::default() };
+    let (consumer, _events) = Consumer::assign_later(kafka, settings, [at])?;
     consumer.offset_at(at, from_ms).await.with_context(|| format!("look for the time of the claim in {at}"))
 }
