@@ -19,7 +19,7 @@ VERSION = "1.0.0"
 
 TOPICS = {
     "meter.readings.raw.v1": ("gateways and ingest", "Deliveries of readings as they came. At least once; a gateway's counter tells repeats."),
-    "meter.readings.validated.v1": ("validate", "One decision per raw message. The first in the log about a source offset holds; later ones are re-emissions."),
+    "meter.readings.validated.v1": ("validate", "One decision per raw message. A message that does not lie at its decision_offset is none; of the others the first in the log about a source offset holds."),
     "meter.readings.rejected.v1": ("validate, parquet-sink", "Dead letters: the bytes as they came, with __dlq.errors.* headers; marks beside them say what was done."),
     "meter.readings.replay.v1": ("meterway replay", "Raw messages on the replay lane. Read by that lane's validate only."),
     "meter.readings.replay.validated.v1": ("validate", "Decisions of the replay lane. Read by parquet-sink only."),

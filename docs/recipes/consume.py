@@ -1,7 +1,8 @@
 """Follows the accepted readings of all tenants: consume.py [READINGS], by default the first 10, then ends.
 
-Reads decisions, not raw messages: each says what was accepted, with its verdict. The topic is at least once, so a consumer keeps per
-partition the highest source offset it has applied and leaves out what is not above it."""
+Reads decisions, not raw messages: each says what was accepted, with its verdict. The topic is at least once: a message
+that does not lie at its decision_offset is no decision, and a consumer keeps per partition the highest source offset it has applied
+and leaves out what is not above it."""
 
 import datetime
 import decimal
@@ -52,9 +53,11 @@ try:
         if message.error():
             sys.exit(str(message.error()))
         decision = decode(message.value())
+        if decision.get("decision_offset", -1) not in (-1, message.offset()):
+            continue  # its writer did not know what came between
         partition, offset = decision["source_partition"], decision["source_offset"]
         if offset <= applied.get(partition, -1):
-            continue  # a re-emission: the first decision holds
+            continue  # applied before
         applied[partition] = offset
         for reading in decision["readings"][: wanted - shown]:
             start, value = reading["start"], reading["value"]

@@ -100,6 +100,8 @@ pub struct ValidatedBatchColumns<'a> {
     pub revision: &'a Int64Array,
     /// Offset of the raw message in the raw topic; null on the live lane.
     pub origin_offset: &'a Int64Array,
+    /// Offset that the writer counted on; see [`counts`](crate::counts).
+    pub decision_offset: &'a Int64Array,
     /// For each accepted reading, whether the lake holds this outcome already.
     pub unchanged: &'a BooleanArray,
     /// For each rejection, whether the reading has a row.
@@ -230,6 +232,7 @@ impl<'a> TryFrom<&'a RecordBatch> for ValidatedBatchColumns<'a> {
             rejections: RejectionColumns::of(&Fields::child(rejection_lists, "rejections")?)?,
             revision: of.primitive::<Int64Type>("revision", "long")?,
             origin_offset: of.primitive::<Int64Type>("origin_offset", "long")?,
+            decision_offset: of.primitive::<Int64Type>("decision_offset", "long")?,
             unchanged: Fields::child(lists, "readings")?.boolean("unchanged")?,
             had_row: Fields::child(rejection_lists, "rejections")?.boolean("had_row")?,
         })

@@ -100,6 +100,8 @@ pub struct ValidatedBatch<'a> {
     pub source_partition: i32,
     /// Offset of the raw message.
     pub source_offset: i64,
+    /// Offset in the topic of decisions that the writer counts on for this message; see [`counts`](crate::counts).
+    pub decision_offset: i64,
     /// When the decision was made; UTC microseconds.
     pub validated_at: i64,
     /// Names of the rules of the rule set.
@@ -159,6 +161,7 @@ pub fn replayed_batch(batch: &ValidatedBatch<'_>, marks: &ReplayMarks<'_>, out: 
     datum.array_with(batch.rejections, marks.had_row, Datum::rejection);
     datum.long(marks.revision);
     datum.optional(marks.origin_offset, Datum::long);
+    datum.long(batch.decision_offset);
 }
 
 /// Avro's binary encoding onto a buffer.

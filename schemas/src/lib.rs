@@ -59,6 +59,15 @@ pub const LAKE_COMMIT: Contract =
 pub const WAREHOUSE_LOAD: Contract =
     Contract { name: "meterway.v1.WarehouseLoad", avsc: include_str!("../avro/warehouse_load.avsc") };
 
+/// Whether a message of a topic of decisions is one: only at the offset that its writer counted on.
+///
+/// A writer counts on the offsets behind the last one that it has read. So whatever a writer that was given up, or a
+/// successor that had not heard of its last messages, puts between, each decision that counts was made in knowledge of all
+/// that count before it. Messages of older writers (negative) always count.
+pub const fn counts(decision_offset: i64, offset: i64) -> bool {
+    decision_offset < 0 || decision_offset == offset
+}
+
 /// Every contract.
 pub const CONTRACTS: &[Contract] =
     &[READING_BATCH, VALIDATED_BATCH, DEVICE_EVENT, DEVICE, ALERT, LAKE_COMMIT, WAREHOUSE_LOAD];

@@ -78,6 +78,7 @@ fn validated_batch() -> encode::ValidatedBatch<'static> {
         site_id: Some("site-1"),
         source_partition: 3,
         source_offset: 1_000_000,
+        decision_offset: 2_000_000,
         validated_at: 1_774_742_600_000_000,
         rules: &["structure", "spike"],
         readings: READINGS,

@@ -49,6 +49,7 @@ BUGS = {
     "watermark-ignored": Suite("lake", "lib", "heads"),
     "wrong-watermark-after-reemission": Suite("lake", "lib", "heads"),
     "unknown-outcome-is-failure": Suite("lake", "lib", "commit"),
+    "place-ignored": Suite("parquet-sink", "lib", "judge"),
     "two-messages": Suite("validate", "it", "partly_rejected"),
     "dead-letter-after-offset": Suite("validate", "it", "no_decision_stands_without_its_dead_letter"),
     "dedup-not-rebuilt": Suite("validate", "it", "orderly_restart"),

@@ -10,6 +10,10 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use kafka_pipeline::dead_letter::Mark;
 use kafka_pipeline::{KafkaConfig, NextOffset, RecordBlock, RecordRef, StartAt, TopicPartition, read_tail};
+use meterway_schemas::counts;
+
+/// Messages read at a time in search of the last decision.
+const LAST_MESSAGES: i64 = 100;
 
 /// The dead-letter topic as it stood when it was read.
 #[derive(Debug)]
@@ -157,16 +161,27 @@ async fn last_decided(
     let Some((_, low, high)) = partitions.into_iter().find(|(number, ..)| *number == partition) else {
         return Ok(None);
     };
-    if low >= high {
-        return Ok(None);
-    }
     let at = TopicPartition::new(topic, partition);
-    let from = StartAt::Offset(NextOffset(high - 1));
-    let blocks = read_tail(kafka, &at, from).await.with_context(|| format!("read {at}"))?;
-    let blocks = blocks.collect().await.with_context(|| format!("read {at}"))?;
-    let Some(last) = blocks.first().filter(|block| !block.is_empty()) else { return Ok(None) };
-    Ok(match decoder.decode(last.get(0).payload).await? {
-        Content::Yes { value, .. } => value["source_offset"].as_i64(),
-        Content::No { .. } => None,
-    })
+    // The last message need not be a decision: it may be out of its place, and so may some before it.
+    let mut to = high;
+    while to > low {
+        let from = low.max(to - LAST_MESSAGES);
+        let tail =
+            read_tail(kafka, &at, StartAt::Offset(NextOffset(from))).await.with_context(|| format!("read {at}"))?;
+        let mut last = None;
+        for block in tail.collect().await.with_context(|| format!("read {at}"))? {
+            for record in block.iter().filter(|record| record.offset < to) {
+                let Content::Yes { value, .. } = decoder.decode(record.payload).await? else { continue };
+                // Messages of older writers do not say.
+                if counts(value["decision_offset"].as_i64().unwrap_or(-1), record.offset) {
+                    last = value["source_offset"].as_i64().max(last);
+                }
+            }
+        }
+        if last.is_some() {
+            return Ok(last);
+        }
+        to = from;
+    }
+    Ok(None)
 }

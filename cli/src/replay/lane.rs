@@ -6,9 +6,9 @@ use kafka_pipeline::{
 };
 use lake::{HeadKey, LakeTable};
 use meter_model::RejectCode;
-use meterway_schemas::VALIDATED_BATCH;
 use meterway_schemas::columns::{ValidatedBatchColumns, range};
 use meterway_schemas::replay::{REPLAY_HEADER, ReplayNote};
+use meterway_schemas::{VALIDATED_BATCH, counts};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -165,7 +165,12 @@ impl Follower {
                 let decoded = self.decoder.decode(&block).await.context("decode decisions")?;
                 ensure!(decoded.poison.is_empty(), "{at} holds messages that are no decisions");
                 for batch in &decoded.batches {
-                    self.take(partition, &ValidatedBatchColumns::try_from(&batch.batch)?, batch.rows.len(), refused)?;
+                    let columns = ValidatedBatchColumns::try_from(&batch.batch)?;
+                    let decides = |row: &usize| {
+                        let offset = block.get(batch.rows[*row] as usize).offset;
+                        counts(columns.decision_offset.value(*row), offset)
+                    };
+                    self.take(partition, &columns, (0..batch.rows.len()).filter(decides), refused)?;
                 }
                 self.next.insert(partition, block.next_offset().get());
             }
@@ -177,10 +182,10 @@ impl Follower {
         &mut self,
         partition: i32,
         columns: &ValidatedBatchColumns<'_>,
-        rows: usize,
+        rows: impl Iterator<Item = usize>,
         refused: &mut impl FnMut(Refused) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        for row in 0..rows {
+        for row in rows {
             let source_offset = columns.source_offset.value(row);
             // Only the first decision about a message counts.
             if self.has_decided(partition, source_offset) {

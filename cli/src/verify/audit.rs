@@ -50,6 +50,8 @@ pub(crate) struct Audit {
     pub(crate) rejections: Tally,
     /// Decisions about an offset that had been decided before.
     pub(crate) re_emissions: u64,
+    /// Messages that do not lie where their writer counted on, and decide nothing.
+    pub(crate) displaced: u64,
     /// What does not add up.
     pub(crate) findings: Vec<Finding>,
 }
@@ -84,6 +86,11 @@ impl Audit {
         for index in &decision.rejected {
             self.rejections.add(rejection_digest(self.partition, offset, *index));
         }
+    }
+
+    /// A message that is no decision, because it does not lie where its writer counted on.
+    pub(crate) fn displaced(&mut self) {
+        self.displaced += 1;
     }
 
     /// A message of the decisions topic that is no decision: nobody can say what it decided.

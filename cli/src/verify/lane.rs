@@ -136,6 +136,7 @@ impl LaneAudit {
         let partition = audit.partition();
         let batch = match decision {
             Decided::Unreadable(offset) => return audit.unreadable(offset),
+            Decided::Displaced => return audit.displaced(),
             Decided::Batch(batch) => batch,
         };
         let read = batch.decision();

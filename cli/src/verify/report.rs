@@ -38,6 +38,8 @@ pub(crate) struct Totals {
     pub(crate) rejected_messages: u64,
     /// Decisions about messages that had been decided before: harmless, counted.
     pub(crate) re_emissions: u64,
+    /// Messages out of their place, which decide nothing: harmless, counted.
+    pub(crate) displaced: u64,
     /// Raw messages in the landing table.
     pub(crate) landing: u64,
     /// Readings in the lake.
@@ -166,6 +168,7 @@ fn totals<'a>(audits: impl Iterator<Item = &'a Audit>, stores: &Stores) -> Total
         totals.rejected += audit.rejected_readings;
         totals.rejected_messages += audit.rejected_messages;
         totals.re_emissions += audit.re_emissions;
+        totals.displaced += audit.displaced;
     }
     totals
 }
@@ -231,8 +234,8 @@ impl fmt::Display for Report {
         writeln!(f, "landing    {:>10} messages", t.landing)?;
         writeln!(
             f,
-            "decisions  {:>10} accepted, {:>10} rejected readings, {} messages rejected whole, {} re-emissions",
-            t.accepted, t.rejected, t.rejected_messages, t.re_emissions
+            "decisions  {:>10} accepted, {:>10} rejected readings, {} messages rejected whole, {} re-emissions, {} out of place",
+            t.accepted, t.rejected, t.rejected_messages, t.re_emissions, t.displaced
         )?;
         writeln!(f, "lake       {:>10} readings, {:>10} rejections", t.lake, t.lake_rejections)?;
         writeln!(f, "warehouse  {:>10} readings, {:>10} rejections", t.warehouse, t.warehouse_rejections)?;

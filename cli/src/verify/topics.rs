@@ -74,6 +74,7 @@ pub(crate) struct DecidedBatch {
     pub(crate) revision: i64,
     /// Offset of the raw message in the raw topic, on the replay lane.
     pub(crate) origin_offset: Option<i64>,
+    decision_offset: i64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -273,6 +274,7 @@ impl Topics {
         let mut each = |decided| match decided {
             Decided::Batch(batch) => audit.decide(&batch.decision()),
             Decided::Unreadable(offset) => audit.unreadable(offset),
+            Decided::Displaced => audit.displaced(),
         };
         self.decided(topic, partition, from, &mut each).await
     }
@@ -295,8 +297,12 @@ impl Topics {
         while let Some(block) = blocks.next().await.context("read decisions")? {
             for record in block.iter() {
                 next = record.offset + 1;
-                let decided = decoder.decode(record.payload).await?;
-                each(decided.map_or(Decided::Unreadable(record.offset), |batch| Decided::Batch(Box::new(batch))));
+                each(match decoder.decode(record.payload).await? {
+                    None => Decided::Unreadable(record.offset),
+                    // Not through the services' own judgement of it.
+                    Some(batch) if ![-1, record.offset].contains(&batch.decision_offset) => Decided::Displaced,
+                    Some(batch) => Decided::Batch(Box::new(batch)),
+                });
             }
         }
         Ok(next)
@@ -334,6 +340,8 @@ pub(crate) enum Decided {
     Batch(Box<DecidedBatch>),
     /// None, at this offset.
     Unreadable(i64),
+    /// Not where its writer counted on, so no decision.
+    Displaced,
 }
 
 impl DecidedBatch {
@@ -440,6 +448,7 @@ mod tests {
             site_id: None,
             source_partition: 3,
             source_offset: 9,
+            decision_offset: -1,
             validated_at: 1,
             rules: &["gap"],
             readings: &[reading],

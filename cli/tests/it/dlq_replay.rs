@@ -121,6 +121,7 @@ impl Post {
             site_id: None,
             source_partition: partition,
             source_offset,
+            decision_offset: -1,
             validated_at: 1,
             rules: &[],
             readings: &[],

@@ -51,6 +51,7 @@ fn block(per_message: usize, surplus: &[u8]) -> RecordBlock {
             site_id: Some("site-1"),
             source_partition: 0,
             source_offset: offset,
+            decision_offset: -1,
             validated_at: 1_767_225_600_000_000,
             rules: &["range", "spike"],
             readings: &readings,

@@ -48,6 +48,7 @@ fn block(per_message: usize) -> RecordBlock {
             site_id: Some("site-12345"),
             source_partition: 0,
             source_offset: offset,
+            decision_offset: -1,
             validated_at: start,
             rules: &["structure", "device", "channel", "unit", "gap", "spike"],
             readings: &readings,

@@ -173,6 +173,7 @@ fn decision(schema_id: u32, message: i64, per_message: i64) -> Vec<u8> {
         site_id: Some("site-00012345"),
         source_partition: (message % i64::from(PARTITIONS)) as i32,
         source_offset: message / i64::from(PARTITIONS),
+        decision_offset: -1,
         validated_at: start + 86_400_000_000 + message,
         rules: &["structure", "device", "channel", "unit", "interval_length", "time_bounds", "gap", "spike"],
         readings: &readings,

@@ -9,7 +9,7 @@ use meter_model::{Commodity, Kind, LocalDay, Quantity, Verdict};
 use meterway_schemas::encode::{Reading, ReadingBatch, ValidatedBatch, ValidatedReading, validated_batch};
 use meterway_schemas::{CustomerClass, Device, DeviceChannel, DeviceStatus, Source};
 use validate::core::decide::{Message, Settings, Validator};
-use validate::core::decision::{DecisionWriter, SourcePosition};
+use validate::core::decision::{DecisionWriter, Position};
 use validate::core::devices::DeviceTable;
 use validate::core::rules::RULES;
 
@@ -105,7 +105,7 @@ impl Line {
             let now = FIRST + self.slot * HALF_HOUR;
             let decision = self.validator.decide(&self.devices, now, &message);
             self.out.clear();
-            let at = SourcePosition { partition: 0, offset: self.slot };
+            let at = Position { partition: 0, source: self.slot, decision: self.slot };
             self.writer.write(&decision, at, now, &mut self.out);
             black_box(&self.out);
         }
@@ -164,6 +164,7 @@ fn decision<'a>(id: &'a str, rules: &'a [&'a str], readings: &'a [ValidatedReadi
         site_id: Some("site-1"),
         source_partition: 0,
         source_offset: 1,
+        decision_offset: -1,
         validated_at: FIRST,
         rules,
         readings,

@@ -28,6 +28,8 @@ bugs! {
     UnpinnedCommit = "unpinned-commit",
     /// The sink takes in every decision, also one about an offset that was decided before.
     WatermarkIgnored = "watermark-ignored",
+    /// The sink takes in messages that do not lie where their writer counted on.
+    PlaceIgnored = "place-ignored",
     /// `validate` writes what it accepts and what it rejects as two messages.
     TwoMessages = "two-messages",
     /// The sink commits the heads, then the files.
@@ -46,6 +48,14 @@ bugs! {
     WrongWatermarkAfterReemission = "wrong-watermark-after-reemission",
     /// Sink and loader take an unknown outcome for a failure, and do it again.
     UnknownOutcomeIsFailure = "unknown-outcome-is-failure",
+}
+
+impl Bug {
+    /// A mistake with what writers of older versions write, which do not say where their messages are to lie. What today's
+    /// write comes to no re-emission that is in its place.
+    pub(crate) fn is_about_older_writers(self) -> bool {
+        matches!(self, Self::WatermarkIgnored | Self::WrongWatermarkAfterReemission)
+    }
 }
 
 impl fmt::Display for Bug {

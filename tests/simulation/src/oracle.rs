@@ -78,8 +78,8 @@ fn rows_below(world: &World, route: Route, partition: usize, next: i64, rows: &m
     }
     let log = world.former_decisions.as_ref().unwrap_or(&world.decisions)[partition].all();
     let mut highest = -1;
-    for decision in &log[..next as usize] {
-        if decision.source_offset <= highest {
+    for (offset, decision) in (0..next).zip(log) {
+        if !decision.counts_at(offset) || decision.source_offset <= highest {
             continue;
         }
         highest = decision.source_offset;

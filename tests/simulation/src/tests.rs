@@ -32,7 +32,7 @@ fn a_seed_is_a_run() {
 
 #[test]
 fn every_planted_bug_is_found() {
-    const WITHIN: u64 = 400;
+    const WITHIN: u64 = 1_000;
     for bug in Bug::ALL {
         let found = (0..WITHIN).map(|seed| run_seed(seed, Some(*bug), false)).find_map(|report| {
             let violation = report.violation?;

@@ -28,8 +28,8 @@ def good_run() -> duckdb.DuckDBPyConnection:
     for table in ("lake_rejected", "wh_rejected"):
         db.execute(f"INSERT INTO {table} VALUES (0, 1, 1, 'NEGATIVE'), (0, 3, -1, 'TRUNCATED')")
     db.execute("INSERT INTO letter VALUES (0, 0, 1, 'm1'), (0, 1, 3, 'm3')")
-    db.execute("INSERT INTO decision SELECT 0, o, o FROM range(4) t(o)")
-    db.execute("INSERT INTO decision VALUES (0, 4, 2)")  # a re-emission: reported, and no problem
+    db.execute("INSERT INTO decision SELECT 0, o, o, true FROM range(4) t(o)")
+    db.execute("INSERT INTO decision VALUES (0, 4, 2, true)")  # a re-emission: reported, and no problem
     db.execute("INSERT INTO landing SELECT p, o, md5 FROM raw")
     db.execute("INSERT INTO acked_http VALUES ('t', 'd', 'c', 'INTERVAL', 0, 0)")
     db.execute("INSERT INTO raw_reading VALUES (0, 2, 9, 't', 'probe', 'door', 5, 'c', 'GAUGE', 90, 1)")
@@ -51,7 +51,8 @@ DAMAGES = [
     ("UPDATE acked_http SET value = 1", "acknowledged_http_lost"),
     ("DELETE FROM raw_reading WHERE gateway = 'door'", "acknowledged_door_lost"),
     ("DELETE FROM decision WHERE source = 3", "undecided"),
-    ("INSERT INTO decision VALUES (0, 9, 17)", "decision_about_nothing"),
+    ("UPDATE decision SET holds = false WHERE source = 3", "undecided"),
+    ("INSERT INTO decision VALUES (0, 9, 17, true)", "decision_about_nothing"),
     ("UPDATE decision SET o = 100 WHERE o = 0", "decisions_out_of_order"),
     ("DELETE FROM lake_reading WHERE start = 0", "lost"),
     ("UPDATE lake_reading SET value = value + 1 WHERE start = 0", "lost"),
@@ -108,7 +109,7 @@ class Checks(unittest.TestCase):
         db = good_run()
         db.execute("INSERT INTO raw VALUES (0, 4, 'x', 'm4', 1, 1)")
         db.execute("INSERT INTO raw_reading VALUES (0, 4, 0, 't', 'd', 'g', 9, 'c', 'INTERVAL', 0, 0)")
-        db.execute("INSERT INTO decision VALUES (0, 5, 4)")
+        db.execute("INSERT INTO decision VALUES (0, 5, 4, true)")
         db.execute("INSERT INTO landing VALUES (0, 4, 'm4')")
         for table in ("lake_reading", "wh_reading"):
             db.execute(f"INSERT INTO {table} VALUES (0, 4, 't', 'd', 'c', 'INTERVAL', 0, 0, 1, 'spike,duplicate')")

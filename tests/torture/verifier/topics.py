@@ -177,28 +177,23 @@ def read_raw(settings: dict[str, str], partition: int, folder: Path) -> None:
     readings.close()
 
 
-def _head_of_decisions(schema: dict) -> dict:
-    """The schema up to the source offset, which is all that is wanted: what follows is not read."""
-    names = [field["name"] for field in schema["fields"]]
-    fields = schema["fields"][: names.index("source_offset") + 1]
-    return fastavro.parse_schema(_plain(schema | {"name": "Head", "fields": fields}))
-
-
 def read_decisions(settings: dict[str, str], partition: int, folder: Path) -> None:
-    """A partition of the validated topic into decision-P.parquet."""
+    """A partition of the validated topic into decision-P.parquet; what is not where it was to lie has `holds` false."""
     small, number = pa.int32(), pa.int64()
-    table = Table(folder / f"decision-{partition}.parquet", {"p": small, "o": number, "source": number})
+    columns = {"p": small, "o": number, "source": number, "holds": pa.bool_()}
+    table = Table(folder / f"decision-{partition}.parquet", columns)
     registry, schemas = settings["SCHEMA_REGISTRY_URL"].rstrip("/"), {}
     for message in messages(settings["KAFKA_BOOTSTRAP"], VALIDATED, partition):
         payload = message.value()
         identifier = struct.unpack(">I", payload[1:5])[0]
         if identifier not in schemas:
             with urllib.request.urlopen(f"{registry}/schemas/ids/{identifier}", timeout=_PATIENCE_S) as answer:
-                schemas[identifier] = _head_of_decisions(json.loads(json.load(answer)["schema"]))
-        head = fastavro.schemaless_reader(io.BytesIO(payload[5:]), schemas[identifier], None)
+                schemas[identifier] = fastavro.parse_schema(_plain(json.loads(json.load(answer)["schema"])))
+        decision = fastavro.schemaless_reader(io.BytesIO(payload[5:]), schemas[identifier], None)
         # A decision in another partition than its message's would be about no message at all.
-        source = head["source_offset"] if head["source_partition"] == partition else -1
-        table.add(partition, message.offset(), source)
+        source = decision["source_offset"] if decision["source_partition"] == partition else -1
+        holds = decision.get("decision_offset", -1) in (-1, message.offset())
+        table.add(partition, message.offset(), source, holds)
     table.close()
 
 

@@ -11,7 +11,7 @@ use kafka_pipeline::{
     StartAt, TopicPartition,
 };
 use meter_model::{Commodity, Kind, Verdict};
-use meterway_schemas::{Source, VALIDATED_BATCH};
+use meterway_schemas::{Source, VALIDATED_BATCH, counts};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -30,6 +30,7 @@ struct Decided {
     source_offset: i64,
     readings: Vec<Accepted>,
     rejections: Vec<Rejected>,
+    decision_offset: i64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -137,7 +138,10 @@ impl Follower {
                 continue;
             };
             match self.reader.read(payload).await {
-                Ok(decided) if self.shared.devices.get(number) == Some(&decided.device_id) => {
+                Ok(decided)
+                    if counts(decided.decision_offset, record.offset)
+                        && self.shared.devices.get(number) == Some(&decided.device_id) =>
+                {
                     self.judge(number, &decided)
                 }
                 Ok(_) => {}

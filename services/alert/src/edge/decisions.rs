@@ -5,7 +5,7 @@ use std::time::Duration;
 use kafka_pipeline::{BatchDecoder, DecodeError, Decoded, RecordBlock, Registry};
 use meter_model::{Commodity, Kind};
 use meterway_schemas::columns::{EnumColumn, ValidatedBatchColumns, WrongShape, range};
-use meterway_schemas::{Source, VALIDATED_BATCH};
+use meterway_schemas::{Source, VALIDATED_BATCH, counts};
 use service_runtime::sleep_or_shutdown;
 
 use super::retry::Patience;
@@ -60,7 +60,8 @@ impl DecisionReader {
     }
 }
 
-/// Calls `each` with every decision of a decoded block, in the log's order.
+/// Calls `each` with every decision of a decoded block, in the log's order. Messages that lie elsewhere than their writer
+/// counted on are none.
 ///
 /// # Errors
 /// [`WrongShape`] when the decoder's schema is not the contract's: a mistake of the program.
@@ -77,7 +78,10 @@ pub(crate) fn for_each(
     }
     order.sort_unstable();
     for (index, at, row) in order {
-        each(&batches[at].decision(row, block.get(index as usize).offset));
+        let offset = block.get(index as usize).offset;
+        if counts(batches[at].columns.decision_offset.value(row), offset) {
+            each(&batches[at].decision(row, offset));
+        }
     }
     Ok(())
 }

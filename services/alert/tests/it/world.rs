@@ -231,6 +231,7 @@ impl World {
             site_id: Some("s-1"),
             source_partition: partition,
             source_offset,
+            decision_offset: -1,
             validated_at: T0 + source_offset,
             rules: &["gap"],
             readings,

@@ -20,7 +20,7 @@ use kafka_pipeline::{
 };
 use meter_model::Quantity;
 use meterway_schemas::columns::{ValidatedBatchColumns, range};
-use meterway_schemas::{ALERT, Alert, VALIDATED_BATCH};
+use meterway_schemas::{ALERT, Alert, VALIDATED_BATCH, counts};
 use serde_json::json;
 use service_runtime::{sleep, sleep_or_shutdown};
 use tokio::sync::mpsc;
@@ -212,7 +212,10 @@ impl Hub {
         let id = event_id(&held(&self.positions));
         for batch in &decoded.batches {
             let columns = ValidatedBatchColumns::try_from(&batch.batch)?;
-            for row in 0..batch.batch.num_rows() {
+            for (row, record) in batch.rows.iter().enumerate() {
+                if !counts(columns.decision_offset.value(row), block.get(*record as usize).offset) {
+                    continue;
+                }
                 // One event per delivery: its newest reading.
                 let readings = &columns.readings;
                 let newest = range(columns.lists, row).max_by_key(|at| readings.reading.start.value(*at));

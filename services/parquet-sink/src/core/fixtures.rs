@@ -58,6 +58,7 @@ impl Decision {
             site_id: Some("site-1"),
             source_partition: 0,
             source_offset: self.source_offset,
+            decision_offset: -1,
             validated_at: 9_000_000,
             rules: &["structure", "device"],
             readings: &readings,

@@ -1,4 +1,5 @@
-//! Which decisions are taken in: the first one about each source offset, in the order of the log.
+//! Which decisions are taken in: those that lie where their writer counted on, the first about each source offset, in the
+//! order of the log.
 
 use lake::{Head, Verdict};
 
@@ -13,6 +14,8 @@ pub struct Candidate {
     pub row: u32,
     /// Offset of the raw message it decides about.
     pub source_offset: i64,
+    /// Whether it lies where its writer counted on.
+    pub counts: bool,
 }
 
 /// What became of the decisions of a block.
@@ -20,7 +23,7 @@ pub struct Candidate {
 pub struct Judged {
     /// Rows to take, ascending, for each batch.
     pub accepted: Vec<Vec<u32>>,
-    /// Decisions dropped because an earlier one holds.
+    /// Messages dropped: not where they were to lie, or about what was decided before.
     pub re_emitted: u64,
     /// Holes in the sequence of source offsets.
     pub gaps: u64,
@@ -35,7 +38,8 @@ pub fn judge(head: &mut Head, mut candidates: Vec<Candidate>, batches: usize) ->
     }
     let mut judged = Judged { accepted: vec![Vec::new(); batches], ..Judged::default() };
     for candidate in candidates {
-        match head.judge(candidate.source_offset) {
+        let verdict = if candidate.counts { head.judge(candidate.source_offset) } else { Verdict::ReEmission };
+        match verdict {
             Verdict::ReEmission => {
                 judged.re_emitted += 1;
                 continue;
@@ -58,7 +62,7 @@ mod tests {
     use super::*;
 
     fn candidate(record: u32, batch: u32, row: u32, source_offset: i64) -> Candidate {
-        Candidate { record, batch, row, source_offset }
+        Candidate { record, batch, row, source_offset, counts: true }
     }
 
     #[test]
@@ -70,6 +74,14 @@ mod tests {
         let judged = judge(&mut head, candidates, 2);
         assert_eq!(judged.accepted, [vec![0, 1], vec![0]]);
         assert_eq!((judged.re_emitted, judged.gaps, head.watermark), (1, 0, 12));
+    }
+
+    #[test]
+    fn a_message_out_of_its_place_decides_nothing() {
+        let mut head = Head { next: 0, watermark: 9 };
+        let displaced = Candidate { counts: false, ..candidate(0, 0, 0, 10) };
+        let judged = judge(&mut head, vec![displaced, candidate(1, 0, 1, 10)], 1);
+        assert_eq!((judged.accepted, judged.re_emitted, judged.gaps), (vec![vec![1]], 1, 0));
     }
 
     #[test]

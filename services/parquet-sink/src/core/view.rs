@@ -172,6 +172,8 @@ pub struct SourceColumns<'a> {
     pub partition: &'a PrimitiveArray<Int32Type>,
     /// Offset of the raw message.
     pub offset: &'a PrimitiveArray<Int64Type>,
+    /// Offset in the topic of decisions that the writer counted on.
+    pub decision: &'a PrimitiveArray<Int64Type>,
 }
 
 impl<'a> SourceColumns<'a> {
@@ -184,6 +186,7 @@ impl<'a> SourceColumns<'a> {
         Ok(Self {
             partition: columns.primitive::<Int32Type>("source_partition")?,
             offset: columns.primitive::<Int64Type>("source_offset")?,
+            decision: columns.primitive::<Int64Type>("decision_offset")?,
         })
     }
 }

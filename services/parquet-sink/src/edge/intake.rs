@@ -3,6 +3,7 @@
 use anyhow::Context;
 use kafka_pipeline::{BatchDecoder, DeadLetters, DecodeError, Decoded, Poison, RecordBlock};
 use lake::Head;
+use meterway_schemas::counts;
 use tokio_util::sync::CancellationToken;
 
 use super::patience::{Component, Patience};
@@ -84,7 +85,7 @@ impl Intake {
             self.bury(*index as usize, poison.code(), &poison.to_string(), block).await?;
         }
         let accepted = if let Reading::Decisions(_) = self.reading {
-            let (candidates, misplaced) = candidates(&decoded, block.partition())?;
+            let (candidates, misplaced) = candidates(&decoded, block)?;
             for index in misplaced {
                 let message = "the decision is about a message of another partition";
                 self.bury(index as usize, WRONG_PARTITION, message, block).await?;
@@ -186,15 +187,16 @@ fn unreadable_schema(decoded: &Decoded) -> Option<Poison> {
 }
 
 /// The decisions of a block, and the records of those that stand in the wrong partition.
-fn candidates(decoded: &Decoded, partition: i32) -> anyhow::Result<(Vec<Candidate>, Vec<u32>)> {
+fn candidates(decoded: &Decoded, block: &RecordBlock) -> anyhow::Result<(Vec<Candidate>, Vec<u32>)> {
     let mut candidates = Vec::new();
     let mut misplaced = Vec::new();
     for (batch, decoded) in (0..).zip(&decoded.batches) {
         let source = SourceColumns::of(&decoded.batch).context("read decisions")?;
         for (row, record) in (0..).zip(&decoded.rows) {
-            if source.partition.value(row as usize) == partition {
+            if source.partition.value(row as usize) == block.partition() {
                 let source_offset = source.offset.value(row as usize);
-                candidates.push(Candidate { record: *record, batch, row, source_offset });
+                let counts = counts(source.decision.value(row as usize), block.get(*record as usize).offset);
+                candidates.push(Candidate { record: *record, batch, row, source_offset, counts });
             } else {
                 misplaced.push(*record);
             }

@@ -2,7 +2,7 @@
 
 use crate::core::columns;
 use crate::core::decide::{Message, Validator};
-use crate::core::decision::{Decision, DecisionWriter, Rejected, SourcePosition, WHOLE_MESSAGE};
+use crate::core::decision::{Decision, DecisionWriter, Position, Rejected, WHOLE_MESSAGE};
 use crate::core::devices::DeviceTable;
 use crate::core::replay::{self, Marks, Outcomes, Standing, Turn, Turns};
 use crate::core::tally::Tally;
@@ -114,15 +114,18 @@ pub struct BlockDecider {
     validator: Validator,
     writer: DecisionWriter,
     schema_id: u32,
+    /// Offset of the output that the next decision counts on.
+    next: i64,
     /// On the replay lane, which of its messages were judged.
     lane: Option<Turns>,
 }
 
 impl BlockDecider {
-    /// Decisions of a validator, framed with the id of their schema.
-    pub fn new(validator: Validator, schema_id: u32) -> Self {
+    /// Decisions of a validator, framed with the id of their schema, for an output that is to hold them from `next` on:
+    /// behind the decisions that the validator has learned from.
+    pub fn new(validator: Validator, schema_id: u32, next: i64) -> Self {
         let writer = DecisionWriter::new(validator.rules());
-        Self { validator, writer, schema_id, lane: None }
+        Self { validator, writer, schema_id, next, lane: None }
     }
 
     /// Decides on the replay lane, behind the message that was judged last.
@@ -176,7 +179,8 @@ impl BlockDecider {
                     self.judge(devices, now, &Message { key: raw.key, payload_bytes, batch: content, note })
                 }
             };
-            let at = SourcePosition { partition: block.partition(), offset: raw.offset };
+            let at = Position { partition: block.partition(), source: raw.offset, decision: self.next };
+            self.next += 1;
             self.write((note.as_ref(), &decision), at, now, out);
             out.ends.push((record, out.bytes.len()));
             if self.lane.is_none() {
@@ -189,7 +193,7 @@ impl BlockDecider {
     fn write(
         &mut self,
         (note, decision): (Option<&ReplayNote>, &Decision<'_>),
-        at: SourcePosition,
+        at: Position,
         now: i64,
         out: &mut DecidedBlock,
     ) {
@@ -238,6 +242,17 @@ fn dead_letter(record: usize, decision: &Decision<'_>) -> Option<DeadLetter> {
     Some(DeadLetter { record, code: first.code, message })
 }
 
+/// What a message of the output says of its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Index of the message in its block.
+    pub record: usize,
+    /// Offset that its writer counted on.
+    pub decision_offset: i64,
+    /// Offset of the raw message that it is about.
+    pub source_offset: i64,
+}
+
 /// Takes earlier decisions of a partition back into a validator; of the replay lane's, those of the newest replay.
 ///
 /// # Errors
@@ -247,7 +262,7 @@ pub fn learn(
     decoded: &Decoded,
     partition: i32,
     turns: &mut Turns,
-    mut is_first: impl FnMut(i64) -> bool,
+    mut holds: impl FnMut(Claim) -> bool,
 ) -> Result<Learning, NotTheContract> {
     let mut learning = Learning::default();
     let batches: Vec<ValidatedBatchColumns<'_>> = decoded
@@ -255,15 +270,16 @@ pub fn learn(
         .iter()
         .map(|decoded| ValidatedBatchColumns::try_from(&decoded.batch))
         .collect::<Result<_, _>>()?;
-    for (_, slot) in in_order(decoded) {
+    for (record, slot) in in_order(decoded) {
         let Slot::Row { batch, row } = slot else {
             learning.unreadable += 1;
             continue;
         };
         let columns = &batches[batch];
+        let (decision_offset, source_offset) = (columns.decision_offset.value(row), columns.source_offset.value(row));
         if columns.source_partition.value(row) != partition {
             learning.unreadable += 1;
-        } else if is_first(columns.source_offset.value(row)) {
+        } else if holds(Claim { record, decision_offset, source_offset }) {
             learning.decisions += 1;
             if arrow::array::Array::is_valid(columns.origin_offset, row) {
                 match turns.take((columns.revision.value(row), columns.origin_offset.value(row))) {
@@ -287,9 +303,9 @@ pub fn learn(
 /// What was taken from earlier decisions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Learning {
-    /// First decisions about their source offset.
+    /// Decisions that hold.
     pub decisions: u64,
-    /// Re-emissions, which count for nothing.
+    /// Messages that count for nothing: out of their place, or about an offset that was decided before.
     pub repeated: u64,
     /// Messages that are no decisions of this partition.
     pub unreadable: u64,

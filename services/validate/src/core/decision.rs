@@ -119,13 +119,15 @@ fn shortened(detail: Cow<'static, str>) -> Cow<'static, str> {
     }
 }
 
-/// Where a message stands in the raw topic.
+/// Where a message stands in the raw topic, and where its decision is to stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SourcePosition {
+pub struct Position {
     /// Partition of the raw topic, and of the decision.
     pub partition: i32,
-    /// Offset in it.
-    pub offset: i64,
+    /// Offset in the raw topic.
+    pub source: i64,
+    /// Offset that the decision counts on; elsewhere it is none.
+    pub decision: i64,
 }
 
 /// Writes decisions. Keeps the lists of rule names that verdicts have in common.
@@ -144,7 +146,7 @@ impl DecisionWriter {
     }
 
     /// Appends the datum of a decision that was made at `now` (UTC microseconds).
-    pub fn write(&mut self, decision: &Decision<'_>, at: SourcePosition, now: i64, out: &mut Vec<u8>) {
+    pub fn write(&mut self, decision: &Decision<'_>, at: Position, now: i64, out: &mut Vec<u8>) {
         self.write_on(None, decision, at, now, out);
     }
 
@@ -153,7 +155,7 @@ impl DecisionWriter {
         &mut self,
         replayed: Option<(&ReplayNote, &Marks)>,
         decision: &Decision<'_>,
-        at: SourcePosition,
+        at: Position,
         now: i64,
         out: &mut Vec<u8>,
     ) {
@@ -178,7 +180,8 @@ impl DecisionWriter {
             }),
             site_id: decision.device.map(|device| note.map_or(&*device.site, |note| replay::site(note, device))),
             source_partition: at.partition,
-            source_offset: at.offset,
+            source_offset: at.source,
+            decision_offset: at.decision,
             validated_at: now,
             rules: &self.rules,
             readings: &readings,
@@ -237,7 +240,7 @@ mod tests {
         ];
         for decision in largest {
             let mut out = Vec::new();
-            let at = SourcePosition { partition: i32::MAX, offset: i64::MAX };
+            let at = Position { partition: i32::MAX, source: i64::MAX, decision: i64::MAX };
             DecisionWriter::new(RULES).write(&decision, at, i64::MAX, &mut out);
             let bound = max_encoded_bytes(raw.len(), readings.len());
             assert!(out.len() <= bound && out.len() * 2 > bound, "{} of at most {bound}", out.len());

@@ -81,7 +81,7 @@ impl Writer {
         let line = Arc::clone(&worker.line);
         let decoder = BatchDecoder::new(line.registry.clone(), READING_BATCH.avsc)?;
         line.consumer.start(&worker.at, resumed.start)?;
-        let decider = BlockDecider::new(resumed.validator, line.schema_id);
+        let decider = BlockDecider::new(resumed.validator, line.schema_id, resumed.output.next());
         Ok(Self {
             decider: match line.lane {
                 Lane::Live => decider,

@@ -7,8 +7,8 @@ use meterway_schemas::VALIDATED_BATCH;
 
 use super::line::{Line, LineError};
 use super::memory::Held;
-use crate::core::block::{Learning, learn};
-use crate::core::checkpoint::{Checkpoint, OwnOutput, Place, Resume, resume, tail_from};
+use crate::core::block::{Claim, Learning, learn};
+use crate::core::checkpoint::{Checkpoint, OwnOutput, Resume, further_back, resume, tail_from};
 use crate::core::decide::Validator;
 use crate::core::replay::{Turn, Turns};
 use crate::metrics;
@@ -38,9 +38,13 @@ pub(crate) async fn resume_partition(line: &Line, partition: i32) -> Result<Resu
     metrics::rebuilt(learning, began.elapsed());
     let raw = TopicPartition::new(line.topics.raw.as_str(), partition);
     let (low, high) = line.watermarks(&raw).await?;
-    let start = match resume(checkpoint, low, high)? {
+    let committed = match checkpoint.next() {
+        None => line.consumer.committed(&raw).await?.map(NextOffset::get),
+        Some(_) => None,
+    };
+    let start = match resume(checkpoint, committed, low, high)? {
         Resume::At(offset) => StartAt::Offset(NextOffset(offset)),
-        Resume::Fresh => first_start(line, &raw).await?,
+        Resume::Fresh => StartAt::Beginning,
         Resume::Lost { at, count } => {
             metrics::lost(count);
             tracing::error!(
@@ -64,11 +68,6 @@ pub(crate) async fn resume_partition(line: &Line, partition: i32) -> Result<Resu
     Ok(Resumed { validator, start, output, newest: turns.newest(), memory })
 }
 
-/// Without decisions, the group's own position is all there is: retention may have emptied the output.
-async fn first_start(line: &Line, raw: &TopicPartition) -> Result<StartAt, LineError> {
-    Ok(line.consumer.committed(raw).await?.map_or(StartAt::Beginning, StartAt::Offset))
-}
-
 async fn rebuild(
     line: &Line,
     partition: i32,
@@ -77,22 +76,32 @@ async fn rebuild(
 ) -> Result<(Checkpoint, OwnOutput, Learning), LineError> {
     let at = TopicPartition::new(line.topics.validated.as_str(), partition);
     let (low, high) = line.watermarks(&at).await?;
-    let from = tail_from(low, high, line.window_messages);
-    let mut tail = read_tail(&line.kafka, &at, StartAt::Offset(NextOffset(from))).await?;
+    let mut from = tail_from(low, high, line.window_messages);
     let mut decoder = BatchDecoder::new(line.registry.clone(), VALIDATED_BATCH.avsc)?;
-    let (mut checkpoint, mut learned) = (Checkpoint::default(), Learning::default());
-    let mut end = tail.end().get();
-    while let Some(block) = tail.next().await? {
-        end = end.max(block.next_offset().get());
-        let decoded = line.decode(&mut decoder, &block).await?;
-        let first = |offset| matches!(checkpoint.observe(offset), Place::First { .. });
-        let learning = learn(validator, &decoded, partition, turns, first)?;
-        learned.decisions += learning.decisions;
-        learned.repeated += learning.repeated;
-        learned.unreadable += learning.unreadable;
-        // A large window is a second of pure computing: let others run in between.
-        tokio::task::yield_now().await;
-    }
+    let (checkpoint, learned, end) = loop {
+        let (mut checkpoint, mut learned) = (Checkpoint::default(), Learning::default());
+        let mut tail = read_tail(&line.kafka, &at, StartAt::Offset(NextOffset(from))).await?;
+        let mut end = tail.end().get();
+        while let Some(block) = tail.next().await? {
+            end = end.max(block.next_offset().get());
+            let decoded = line.decode(&mut decoder, &block).await?;
+            let holds = |claim: Claim| {
+                let offset = block.get(claim.record).offset;
+                checkpoint.observe(claim.source_offset, claim.decision_offset, offset).holds()
+            };
+            let learning = learn(validator, &decoded, partition, turns, holds)?;
+            learned.decisions += learning.decisions;
+            learned.repeated += learning.repeated;
+            learned.unreadable += learning.unreadable;
+            // A large window is a second of pure computing: let others run in between.
+            tokio::task::yield_now().await;
+        }
+        // Nothing held, so nothing was learned that would be learned twice.
+        match further_back(checkpoint, low, from, high) {
+            Some(further) => from = further,
+            None => break (checkpoint, learned, end),
+        }
+    };
     if learned.unreadable > 0 {
         tracing::error!(
             kafka.topic = &*at.topic,

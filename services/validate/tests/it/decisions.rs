@@ -10,6 +10,8 @@ use crate::fixture::Fixture;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) source_offset: i64,
+    /// It lies where its writer counted on.
+    pub(crate) counts: bool,
     pub(crate) device: String,
     pub(crate) customer: String,
     /// Start, version and value of the accepted readings.
@@ -26,7 +28,7 @@ pub(crate) async fn records(fixture: &Fixture, topic: &str, partition: i32) -> V
     read_tail(&fixture.kafka, &at, StartAt::Beginning).await.unwrap().collect().await.unwrap()
 }
 
-/// All decisions of a partition in the order of the log, re-emissions included.
+/// All messages of a partition in the order of the log, those that do not count included.
 pub(crate) async fn all(fixture: &Fixture, partition: i32) -> Vec<Seen> {
     let mut decoder = BatchDecoder::new(fixture.registry.clone(), VALIDATED_BATCH.avsc).unwrap();
     let mut decisions = Vec::new();
@@ -36,19 +38,20 @@ pub(crate) async fn all(fixture: &Fixture, partition: i32) -> Vec<Seen> {
         let columns = ValidatedBatchColumns::try_from(&decoded.batches[0].batch).unwrap();
         for row in 0..block.len() {
             assert_eq!(columns.source_partition.value(row), partition);
-            decisions.push(seen(&columns, row));
+            decisions.push(seen(&columns, row, block.get(row).offset));
         }
     }
     decisions
 }
 
-fn seen(columns: &ValidatedBatchColumns<'_>, row: usize) -> Seen {
+fn seen(columns: &ValidatedBatchColumns<'_>, row: usize, offset: i64) -> Seen {
     let (readings, rejections) = (&columns.readings, &columns.rejections);
     let accepted =
         |i: usize| (readings.reading.start.value(i), readings.version.value(i), readings.reading.value.value(i) as i64);
     let marks = |i: usize| readings.failed_rules.value(i).map(str::to_owned).collect::<Vec<_>>();
     Seen {
         source_offset: columns.source_offset.value(row),
+        counts: meterway_schemas::counts(columns.decision_offset.value(row), offset),
         device: columns.device_id.value(row).to_owned(),
         customer: columns.customer_id.value(row).to_owned(),
         accepted: range(columns.lists, row).map(accepted).collect(),
@@ -59,12 +62,12 @@ fn seen(columns: &ValidatedBatchColumns<'_>, row: usize) -> Seen {
     }
 }
 
-/// The decisions that hold: the first about each source offset.
+/// The decisions: of the messages that count, the first about each source offset.
 pub(crate) fn first(decisions: &[Seen]) -> Vec<Seen> {
     let mut highest = -1;
     let mut first = Vec::new();
     for decision in decisions {
-        if decision.source_offset > highest {
+        if decision.counts && decision.source_offset > highest {
             highest = decision.source_offset;
             first.push(decision.clone());
         }

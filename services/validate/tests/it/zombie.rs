@@ -1,4 +1,4 @@
-use crate::decisions::all;
+use crate::decisions::{all, first};
 use crate::fixture::Fixture;
 use crate::fleet::meter;
 use crate::restart::{DEVICES, SLOWLY, assert_whole, deliveries};
@@ -33,7 +33,7 @@ async fn frozen_writer_that_wakes_up_changes_no_first_decision_and_ends() {
     fixture.until_decided(deliveries.len() as i64).await;
     let decisions = loop {
         let decisions = all(&fixture, 0).await;
-        if decisions.iter().any(|decision| decision.source_offset + 1 == deliveries.len() as i64) {
+        if first(&decisions).len() == deliveries.len() {
             break decisions;
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;

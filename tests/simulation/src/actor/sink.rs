@@ -1,6 +1,7 @@
 //! A route of `parquet-sink`: adopt, take in, write, commit, give up.
 
 use lake::{Advance, Head, HeadKey, TableHeads};
+use meterway_schemas::counts;
 use parquet_sink::core::judge::{Candidate, judge};
 use parquet_sink::core::progress::{Admission, AfterRefusal, Owned};
 use uuid::Uuid;
@@ -178,6 +179,7 @@ impl Sink {
             batch: 0,
             row,
             source_offset: decision.source_offset,
+            counts: counts(decision.decision_offset, block.from + i64::from(row)) || world.has(Bug::PlaceIgnored),
         };
         let candidates: Vec<Candidate> = (0..).zip(decisions).map(candidate).collect();
         let accepted = if world.has(Bug::WatermarkIgnored) {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use validate::core::checkpoint::{Checkpoint, Foreign, OwnOutput, Place, Resume, resume, tail_from};
+use validate::core::checkpoint::{Checkpoint, Foreign, OwnOutput, Resume, further_back, resume, tail_from};
 use validate::core::decide::{Learned, Message, Settings, Validator};
 use validate::core::decision::Decision as Decided;
 use validate::core::flight::{Flight, Sent};
@@ -57,6 +57,8 @@ pub(super) struct Worker {
     checkpoint: Checkpoint,
     validator: Validator,
     flight: Flight,
+    /// Offset of the output that the next decision counts on.
+    next: i64,
     /// Decisions that wait for their dead letters: the block's end, and how many letters are under way.
     held: Option<(Vec<Decision>, i64, usize)>,
 }
@@ -72,6 +74,7 @@ impl Worker {
             checkpoint: Checkpoint::default(),
             validator: Validator::new(Settings::default()),
             flight: Flight::new(OwnOutput::from_end(0), IN_FLIGHT),
+            next: 0,
             held: None,
         }
     }
@@ -109,7 +112,12 @@ impl Worker {
             }
             Phase::Tail { from, to } => {
                 self.learn(world, from, to);
+                if let Some(further) = further_back(self.checkpoint, world.decisions[self.partition].low(), from, to) {
+                    self.phase = Phase::Tail { from: further, to };
+                    return Step::Moved;
+                }
                 self.flight = Flight::new(OwnOutput::from_end(to), IN_FLIGHT);
+                self.next = to;
                 self.phase = Phase::Source;
                 Step::Moved
             }
@@ -120,9 +128,9 @@ impl Worker {
 
     fn learn(&mut self, world: &World, from: i64, to: i64) {
         let log = &world.decisions[self.partition];
-        for decision in (from..to).filter_map(|offset| log.get(offset)) {
-            let first = matches!(self.checkpoint.observe(decision.source_offset), Place::First { .. });
-            if !first || world.has(Bug::DedupNotRebuilt) {
+        for (offset, decision) in (from..to).filter_map(|offset| Some((offset, log.get(offset)?))) {
+            let place = self.checkpoint.observe(decision.source_offset, decision.decision_offset, offset);
+            if !place.holds() || world.has(Bug::DedupNotRebuilt) {
                 continue;
             }
             let learned = |reading: &AcceptedReading| Learned {
@@ -138,9 +146,9 @@ impl Worker {
     fn begin(&mut self, world: &mut World, client: &mut Client) -> Step {
         let log = &world.raw[self.partition];
         let (low, high) = (log.low(), log.high());
-        let at = match resume(self.checkpoint, low, high) {
+        let at = match resume(self.checkpoint, world.groups[GROUP].committed[self.partition], low, high) {
             Ok(Resume::At(offset)) => offset,
-            Ok(Resume::Fresh) => world.groups[GROUP].committed[self.partition].unwrap_or(low),
+            Ok(Resume::Fresh) => low,
             Ok(Resume::Lost { at, .. }) => {
                 world.refused_partitions.insert(self.partition);
                 at
@@ -205,7 +213,11 @@ impl Worker {
     fn send(&mut self, world: &mut World, turn: Turn, decisions: Vec<Decision>, next: i64) {
         let decisions = if world.has(Bug::TwoMessages) { in_two(decisions) } else { decisions };
         let count = decisions.len();
-        for (number, decision) in decisions.into_iter().enumerate() {
+        for (number, mut decision) in decisions.into_iter().enumerate() {
+            if !world.bug.is_some_and(Bug::is_about_older_writers) {
+                decision.decision_offset = self.next;
+            }
+            self.next += 1;
             let last = if number + 1 == count { LAST } else { 0 };
             let (target, payload) = (Target::Decisions(self.partition), Payload::Decision(decision));
             world.send(turn.me, target, payload, self.serial << 32 | last);
@@ -239,6 +251,7 @@ fn decide(
     });
     Decision {
         source_offset: offset,
+        decision_offset: -1,
         device: message.device,
         accepted: accepted.collect(),
         rejected: decided.rejected.iter().map(|rejected| rejected.index).collect(),

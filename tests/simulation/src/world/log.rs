@@ -99,6 +99,8 @@ pub struct AcceptedReading {
 pub struct Decision {
     /// Offset of the raw message.
     pub source_offset: i64,
+    /// Offset that the writer counts on.
+    pub decision_offset: i64,
     /// Device.
     pub device: u8,
     /// Accepted readings.
@@ -107,13 +109,44 @@ pub struct Decision {
     pub rejected: Vec<i32>,
 }
 
-/// What a decision is to the oracle.
+impl Decision {
+    /// Whether it is a decision when it lies there. Said here once more, so that a mistake of the product's is seen.
+    pub fn counts_at(&self, offset: i64) -> bool {
+        self.decision_offset == -1 || self.decision_offset == offset
+    }
+}
+
+/// What a message of the topic of decisions is to the oracle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// The first one about its offset.
     First,
     /// A later one.
     Repeated,
+    /// None: not where its writer counted on.
+    Displaced,
+}
+
+/// Which raw offsets may be left without a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holes {
+    /// None.
+    Forbidden,
+    /// Those that retention took below this one, and that were reported.
+    Below(i64),
+    /// Any. Who deletes the topic of decisions while two writers write may lose some: an offset of the old topic can be
+    /// right in the new one. Sinks refuse the new topic, and `verify` names what has no decision.
+    Excused,
+}
+
+impl Holes {
+    fn may_end_at(self, offset: i64) -> bool {
+        match self {
+            Self::Forbidden => false,
+            Self::Below(low) => offset <= low,
+            Self::Excused => true,
+        }
+    }
 }
 
 /// The first decisions of a partition, over the whole life of the pipeline.
@@ -135,22 +168,27 @@ impl FirstDecisions {
         self.next
     }
 
-    /// Takes the next decision of the topic and checks what must hold when it is there.
+    /// Takes the next message of the topic, at `lies`, and checks what must hold when it is there.
     pub fn observe(
         &mut self,
-        decision: &Decision,
+        (decision, lies): (&Decision, i64),
         raw: Option<&RawMessage>,
         letter: bool,
-        lost_below: i64,
+        holes: Holes,
         one_mind: bool,
     ) -> Result<Standing, String> {
         let offset = decision.source_offset;
+        if !decision.counts_at(lies) {
+            return Ok(Standing::Displaced);
+        }
         if offset < self.next {
             return Ok(Standing::Repeated);
         }
-        self.left_out.extend(self.next..offset);
-        if offset > self.next && offset > lost_below {
+        if offset > self.next && !holes.may_end_at(offset) {
             return Err(format!("raw offsets {}..{offset} have no decision", self.next));
+        }
+        if holes != Holes::Excused {
+            self.left_out.extend(self.next..offset);
         }
         self.next = offset + 1;
         self.check(decision, raw, letter)?;

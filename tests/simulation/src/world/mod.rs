@@ -13,7 +13,7 @@ use validate::core::devices::DeviceTable;
 
 use self::catalogue::Table;
 use self::group::Group;
-use self::log::{Decision, FirstDecisions, Log, RawMessage};
+use self::log::{Decision, FirstDecisions, Holes, Log, RawMessage};
 use self::network::{Report, Wire};
 use self::warehouse::Warehouse;
 use crate::bug::Bug;
@@ -90,7 +90,8 @@ pub struct World {
     pub registered: bool,
     /// Device tables without and with the late device.
     pub devices: &'static [DeviceTable; 2],
-    /// Whether every decision is made with the same knowledge, so that no reading may be accepted twice.
+    /// Whether every decision knows all before it, so that no reading may be accepted twice: the window is the whole log,
+    /// and the log stays.
     pub one_mind: bool,
     /// Tables whose route was refused, and partitions that `validate` refused or found messages missing in.
     pub refused_tables: BTreeSet<usize>,
@@ -132,7 +133,7 @@ impl World {
             stored: BTreeSet::new(),
             registered: !plan.late_device,
             devices: content::tables(),
-            one_mind: !plan.late_device && plan.disaster.is_none() && plan.window > 1_000,
+            one_mind: plan.disaster.is_none() && plan.window > 1_000,
             refused_tables: BTreeSet::new(),
             refused_partitions: BTreeSet::new(),
             trace: trace.then(Vec::new),
@@ -250,10 +251,17 @@ impl World {
 
     /// A decision arrives in its topic, and the oracle looks at it.
     pub fn append_decision(&mut self, partition: usize, decision: Decision) -> i64 {
-        let lost_below = if self.refused_partitions.contains(&partition) { self.raw[partition].low() } else { 0 };
+        let holes = if self.former_decisions.is_some() {
+            Holes::Excused
+        } else if self.refused_partitions.contains(&partition) {
+            Holes::Below(self.raw[partition].low())
+        } else {
+            Holes::Forbidden
+        };
         let raw = self.raw[partition].all().get(decision.source_offset as usize);
         let letter = self.letters[partition].contains(&decision.source_offset);
-        let found = self.first[partition].observe(&decision, raw, letter, lost_below, self.one_mind);
+        let at = (&decision, self.decisions[partition].high());
+        let found = self.first[partition].observe(at, raw, letter, holes, self.one_mind);
         let source = decision.source_offset;
         let offset = self.decisions[partition].append(decision);
         self.note(|| format!("decisions[{partition}]@{offset} about {source}: {found:?}"));

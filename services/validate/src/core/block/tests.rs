@@ -56,7 +56,7 @@ fn read_back(decided: &DecidedBlock) -> Decoded {
 }
 
 fn decider() -> BlockDecider {
-    BlockDecider::new(Validator::new(Settings::default()), DECISION_ID)
+    BlockDecider::new(Validator::new(Settings::default()), DECISION_ID, 0)
 }
 
 #[test]
@@ -125,8 +125,11 @@ fn decisions_read_back_from_the_topic_restore_the_state() {
 
     let mut learner = Validator::new(Settings::default());
     let mut checkpoint = crate::core::checkpoint::Checkpoint::default();
-    let is_first = |offset| checkpoint.observe(offset) != crate::core::checkpoint::Place::Repeated;
-    let learning = learn(&mut learner, &read_back(&decided), 3, &mut Turns::default(), is_first).unwrap();
+    let holds = |claim: Claim| {
+        let offset = claim.record as i64;
+        checkpoint.observe(claim.source_offset, claim.decision_offset, offset).holds()
+    };
+    let learning = learn(&mut learner, &read_back(&decided), 3, &mut Turns::default(), holds).unwrap();
     assert_eq!(learning, Learning { decisions: 1, repeated: 0, unreadable: 0 });
     assert_eq!(checkpoint.next(), Some(101));
 
@@ -135,7 +138,7 @@ fn decisions_read_back_from_the_topic_restore_the_state() {
     corrected.extend([interval(48, 1), interval(60, 2)]);
     let next = block(&[(Some(&b"d"[..]), Some(framed(&batch("d", &corrected))))]);
     let expected = decide(&mut steady, &next);
-    let restarted = decide(&mut BlockDecider::new(learner, DECISION_ID), &next);
+    let restarted = decide(&mut BlockDecider::new(learner, DECISION_ID, 1), &next);
     assert_eq!(restarted.decisions().collect::<Vec<_>>(), expected.decisions().collect::<Vec<_>>());
     assert_eq!(expected.tally.accepted, 3);
     assert_eq!(
@@ -216,7 +219,7 @@ fn a_message_of_the_lane_is_judged_once_and_the_output_tells_the_next_owner() {
     let mut builder = RecordBlockBuilder::new("replay", 3);
     replayed(&mut builder, 6, Some(&note(7, 52)), &payload(4));
     replayed(&mut builder, 7, Some(&note(7, 53)), &payload(4));
-    let mut next = BlockDecider::new(validator, DECISION_ID).on_the_replay_lane(turns.newest());
+    let mut next = BlockDecider::new(validator, DECISION_ID, 0).on_the_replay_lane(turns.newest());
     let decided = decide(&mut next, &builder.build());
     assert_eq!((decided.outcomes.repeated, decided.outcomes.new), (1, 2));
 
@@ -240,7 +243,7 @@ fn a_message_of_the_lane_is_judged_once_and_the_output_tells_the_next_owner() {
         learn(&mut validator, decoded, 3, &mut turns, |_| true).unwrap();
     }
     assert_eq!(turns.newest(), Some((8, 50)));
-    let mut after_a_restart = BlockDecider::new(validator, DECISION_ID).on_the_replay_lane(turns.newest());
+    let mut after_a_restart = BlockDecider::new(validator, DECISION_ID, 0).on_the_replay_lane(turns.newest());
     let mut builder = RecordBlockBuilder::new("replay", 3);
     replayed(&mut builder, 9, Some(&ReplayNote { origin_offset: 51, ..with_rows }), &payload(2));
     assert_eq!(decide(&mut after_a_restart, &builder.build()).outcomes.unchanged, 2);
