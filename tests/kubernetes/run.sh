@@ -113,8 +113,8 @@ load() {
   kill -0 "$load_pid"
 }
 stop_load() {
-  # The program is a child of nsenter, which became it: one process.
-  kill -INT "$load_pid" 2>/dev/null
+  # The job is a shell around nsenter, which became the program.
+  pkill -INT -P "$load_pid"
   wait "$load_pid"
 }
 figure() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$work/$1.json" "$2"; }
@@ -173,10 +173,16 @@ evict() {
   printf '{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"%s","namespace":"%s"}}' "$1" "$NAMESPACE" |
     kubectl create --raw "/api/v1/namespaces/$NAMESPACE/pods/$1/eviction" -f - 2>&1
 }
+# The budget counts a pod that has just become ready a moment later.
 evictions() {
-  local pods
-  mapfile -t pods < <(kubectl get pods -l app.kubernetes.io/component=ingest --field-selector=status.phase=Running -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}')
-  evict "${pods[0]}" | grep -q Success && evict "${pods[1]}" | grep -qE 'disruption budget|TooManyRequests'
+  local pods tries
+  for tries in $(seq 15); do
+    mapfile -t pods < <(kubectl get pods -l app.kubernetes.io/component=ingest --field-selector=status.phase=Running -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}')
+    evict "${pods[0]}" | grep -q Success && break
+    [[ $tries == 15 ]] && return 1
+    sleep 2
+  done
+  evict "${pods[1]}" | grep -qE 'disruption budget|TooManyRequests'
 }
 
 # adds_up <name>: the last readings take as long as a commit and a load; verify must be clean then.
@@ -194,6 +200,8 @@ remove() {
   step "uninstall"
   check "helm uninstall --wait" helm uninstall meterway --wait --timeout 3m
   kubectl delete pod meterway-test --wait=true >/dev/null 2>&1
+  # Their pods end in their own time.
+  kubectl wait --for=delete pod -l app.kubernetes.io/instance=meterway --timeout=2m >/dev/null 2>&1
   check "nothing of the release is left" nothing_left
 }
 nothing_left() {
