@@ -174,6 +174,7 @@ async fn trickle(args: &DemoArgs, supervisor: &mut Supervisor, steps: &Steps) ->
         "--series",
         &series,
         "--trickle",
+        "--skip-history",
     ])?;
     steps.say("a trickle of current readings goes on; Ctrl-C ends everything");
     let watch = async {
