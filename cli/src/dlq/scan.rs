@@ -12,9 +12,6 @@ use kafka_pipeline::dead_letter::Mark;
 use kafka_pipeline::{KafkaConfig, NextOffset, RecordBlock, RecordRef, StartAt, TopicPartition, read_tail};
 use meterway_schemas::counts;
 
-/// Messages read at a time in search of the last decision.
-const LAST_MESSAGES: i64 = 100;
-
 /// The dead-letter topic as it stood when it was read.
 #[derive(Debug)]
 pub(crate) struct Survey {
@@ -163,25 +160,39 @@ async fn last_decided(
     };
     let at = TopicPartition::new(topic, partition);
     // The last message need not be a decision: it may be out of its place, and so may some before it.
-    let mut to = high;
+    let (mut to, mut messages) = (high, 1);
     while to > low {
-        let from = low.max(to - LAST_MESSAGES);
-        let tail =
-            read_tail(kafka, &at, StartAt::Offset(NextOffset(from))).await.with_context(|| format!("read {at}"))?;
-        let mut last = None;
-        for block in tail.collect().await.with_context(|| format!("read {at}"))? {
-            for record in block.iter().filter(|record| record.offset < to) {
-                let Content::Yes { value, .. } = decoder.decode(record.payload).await? else { continue };
-                // Messages of older writers do not say.
-                if counts(value["decision_offset"].as_i64().unwrap_or(-1), record.offset) {
-                    last = value["source_offset"].as_i64().max(last);
-                }
-            }
-        }
+        let from = low.max(to - messages);
+        let last = last_between(kafka, &at, from, to, decoder).await.with_context(|| format!("read {at}"))?;
         if last.is_some() {
             return Ok(last);
         }
-        to = from;
+        (to, messages) = (from, messages * 2);
     }
     Ok(None)
+}
+
+/// The source offset of the last decision in `[from, to)`; holds one block of messages at a time.
+async fn last_between(
+    kafka: &KafkaConfig,
+    at: &TopicPartition,
+    from: i64,
+    to: i64,
+    decoder: &mut Decoder,
+) -> anyhow::Result<Option<i64>> {
+    let mut tail = read_tail(kafka, at, StartAt::Offset(NextOffset(from))).await?;
+    let mut last = None;
+    while let Some(block) = tail.next().await? {
+        for record in block.iter().take_while(|record| record.offset < to) {
+            let Content::Yes { value, .. } = decoder.decode(record.payload).await? else { continue };
+            // Messages of older writers do not say.
+            if counts(value["decision_offset"].as_i64().unwrap_or(-1), record.offset) {
+                last = value["source_offset"].as_i64().max(last);
+            }
+        }
+        if block.next_offset().get() >= to {
+            break;
+        }
+    }
+    Ok(last)
 }

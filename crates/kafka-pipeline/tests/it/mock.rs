@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use kafka_pipeline::{
-    Consumer, ConsumerConfig, ConsumerError, Event, KafkaConfig, NextOffset, OffsetReset, StartAt, TopicPartition,
+    Consumer, ConsumerConfig, ConsumerError, Event, KafkaConfig, NextOffset, OffsetReset, Producer, ProducerConfig,
+    StartAt, TopicPartition,
 };
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -20,6 +21,14 @@ fn cluster() -> (MockCluster<'static, DefaultProducerContext>, KafkaConfig) {
     (cluster, kafka)
 }
 
+/// The partition, with ten records in it.
+async fn ten_records(kafka: &KafkaConfig) -> TopicPartition {
+    let at = TopicPartition::new("t", 0);
+    let producer = Producer::new(kafka, &ProducerConfig::default()).unwrap();
+    fill(&producer, &at, 0, 10).await;
+    at
+}
+
 fn config() -> ConsumerConfig {
     ConsumerConfig { session_timeout: Duration::from_secs(6), ..group_config("t", "g") }
 }
@@ -27,9 +36,7 @@ fn config() -> ConsumerConfig {
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_partitions_are_told_apart_commit_nothing_and_come_again() {
     let (cluster, kafka) = cluster();
-    let at = TopicPartition::new("t", 0);
-    let producer = kafka_pipeline::Producer::new(&kafka, &kafka_pipeline::ProducerConfig::default()).unwrap();
-    fill(&producer, &at, 0, 10).await;
+    let at = ten_records(&kafka).await;
     let slow_commits = ConsumerConfig { commit_interval: Duration::from_secs(60), ..config() };
     let (consumer, mut events) = Consumer::subscribe(&kafka, slow_commits).unwrap();
     assigned(&mut events).await;
@@ -59,9 +66,7 @@ fn slow_cluster() -> (MockCluster<'static, DefaultProducerContext>, KafkaConfig)
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_stands_against_late_answers_about_an_earlier_one() {
     let (_cluster, kafka) = slow_cluster();
-    let at = TopicPartition::new("t", 0);
-    let producer = kafka_pipeline::Producer::new(&kafka, &kafka_pipeline::ProducerConfig::default()).unwrap();
-    fill(&producer, &at, 0, 10).await;
+    let at = ten_records(&kafka).await;
     let at_end = vec![(at.clone(), StartAt::End)];
     // Each wait meets the client at another point of its dialogue with the broker.
     for wait in [0, 200, 400, 600, 800, 1000] {
@@ -79,9 +84,7 @@ async fn a_start_stands_against_late_answers_about_an_earlier_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_in_a_group_stands_against_late_answers() {
     let (_cluster, kafka) = slow_cluster();
-    let at = TopicPartition::new("t", 0);
-    let producer = kafka_pipeline::Producer::new(&kafka, &kafka_pipeline::ProducerConfig::default()).unwrap();
-    fill(&producer, &at, 0, 10).await;
+    let at = ten_records(&kafka).await;
     for wait in [0, 900] {
         let may_go_back = ConsumerConfig { reset: OffsetReset::Earliest, ..group_config("t", &format!("g{wait}")) };
         let (consumer, mut events) = Consumer::subscribe(&kafka, may_go_back).unwrap();
